@@ -7,23 +7,51 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+// scripts/setup links .venv/libtorch to the folder that holds libtorch's include/ and lib/.
+let libtorch = "\(Context.packageDirectory)/.venv/libtorch"
+
+/// Lets programs and tests of this package find libtorch, at build time and at run time.
+///
+/// Libraries carry no such flag, so that other packages can depend on them; those get include and
+/// link paths from apus-libtorch.pc.
+let linkToTorch: [LinkerSetting] = [
+  .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"])
+]
+
 /// A room of the house: one library target and, beside it, its tests.
-func room(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
+func room(
+  _ name: String, _ dependencies: [Target.Dependency], tests: [Target.Dependency] = []
+) -> [Target] {
   [
     .target(name: name, dependencies: dependencies, swiftSettings: settings),
     .testTarget(
-      name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
-      swiftSettings: settings),
+      name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies + tests,
+      swiftSettings: settings, linkerSettings: linkToTorch),
   ]
 }
+
+let torch: [Target] = [
+  // Carries the compiler and linker flags of libtorch into packages that depend on this one.
+  .systemLibrary(name: "CLibTorch", pkgConfig: "apus-libtorch"),
+  .target(
+    name: "CApusTorch", dependencies: ["CLibTorch"],
+    cxxSettings: [
+      .headerSearchPath("../../.venv/libtorch/include"),
+      .headerSearchPath("../../.venv/libtorch/include/torch/csrc/api/include"),
+    ],
+    linkerSettings: ["torch", "torch_cpu", "c10"].map { .linkedLibrary($0) }),
+]
 
 let package = Package(
   name: "apus",
   platforms: [.macOS(.v15)],
   products: [],
   targets:
-    room("ApusBase", [])
+    torch
+    + room("ApusBase", [])
+    + room("ApusTorch", ["ApusBase", "CApusTorch"])
     + room("ApusTokenizers", ["ApusBase"])
     + room("ApusDatasets", ["ApusBase"])
-    + room("ApusReports", ["ApusBase"])
+    + room("ApusReports", ["ApusBase"]),
+  cxxLanguageStandard: .cxx20
 )
