@@ -115,9 +115,9 @@ extension Tensor {
   /// Calls `body` with the elements' bytes, row-major and little-endian.
   ///
   /// Empty bytes if the tensor is undefined.
-  public func withUnsafeBytes<Result>(
-    _ body: (UnsafeRawBufferPointer) throws -> Result
-  ) rethrows -> Result {
+  public func withUnsafeBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     let local = detached().to(device: .cpu).contiguous()
     guard local.isDefined, local.count > 0, let data = apus_data(local.raw) else {
       return try body(UnsafeRawBufferPointer(start: nil, count: 0))
