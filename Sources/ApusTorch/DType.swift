@@ -33,6 +33,17 @@ public enum DType: String, Sendable, Hashable, CaseIterable {
     }
   }
 
+  /// Bytes of a tensor of this shape; nil if a length is negative or an integer overflows.
+  func byteCount(of shape: [Int]) -> Int? {
+    var bytes = byteCount
+    for length in shape {
+      let (product, overflow) = bytes.multipliedReportingOverflow(by: length)
+      guard length >= 0, !overflow else { return nil }
+      bytes = product
+    }
+    return bytes
+  }
+
   /// Whether the elements are fractions; only these can have gradients.
   public var isFloatingPoint: Bool {
     switch self {

@@ -130,21 +130,10 @@ struct SafetensorsHeader: Sendable {
     guard 0 <= begin, begin <= end, end <= dataCount else {
       throw invalid(place, "its bytes \(begin)..<\(end) are not within the data's \(dataCount)")
     }
-    guard byteCount(of: shape, dtype) == end - begin else {
+    guard dtype.byteCount(of: shape) == end - begin else {
       throw invalid(place, "shape \(shape) of \(spelling) does not fill \(end - begin) bytes")
     }
     return Entry(dtype: dtype, shape: shape, range: begin..<end)
-  }
-
-  /// Bytes of a tensor; nil if they are more than an integer holds.
-  private static func byteCount(of shape: [Int], _ dtype: DType) -> Int? {
-    var bytes = dtype.byteCount
-    for length in shape {
-      let (product, overflow) = bytes.multipliedReportingOverflow(by: length)
-      guard !overflow else { return nil }
-      bytes = product
-    }
-    return bytes
   }
 
   /// The tensors, one behind the other, are the whole data: no overlap, no hole, no rest.

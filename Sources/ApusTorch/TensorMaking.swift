@@ -51,8 +51,8 @@ extension Tensor {
 
   /// The tensor whose elements are these little-endian bytes, copied.
   public init(bytes: UnsafeRawBufferPointer, shape: [Int], dtype: DType) {
-    let needed = shape.reduce(1, *) * dtype.byteCount
-    guard needed == bytes.count, needed == 0 || bytes.baseAddress != nil else {
+    guard dtype.byteCount(of: shape) == bytes.count, bytes.isEmpty || bytes.baseAddress != nil
+    else {
       apus_error_record("copy: \(bytes.count) bytes do not fill shape \(shape) of \(dtype)")
       self.init(nil)
       return
