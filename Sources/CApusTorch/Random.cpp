@@ -6,8 +6,39 @@
 using namespace apus;
 
 namespace {
+/// A Mersenne Twister in which all 64 bits of the seed count; libtorch's own reads the lower 32.
+/// Source: `init_by_array` of Matsumoto and Nishimura's mt19937ar, 2002.
+at::mt19937 twister(uint64_t seed) {
+  auto data = at::mt19937(19650218).data();
+  auto &state = data.state_;
+  const size_t size = state.size();
+  const uint32_t key[2] = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
+  size_t i = 1;
+  const auto mix = [&](uint32_t factor) {
+    return state[i] ^ ((state[i - 1] ^ (state[i - 1] >> 30)) * factor);
+  };
+  const auto advance = [&] {
+    if (++i < size) return;
+    state[0] = state[size - 1];
+    i = 1;
+  };
+  for (size_t k = 0; k < size; ++k, advance())
+    state[i] = mix(1664525) + key[k % 2] + static_cast<uint32_t>(k % 2);
+  for (size_t k = 1; k < size; ++k, advance())
+    state[i] = mix(1566083941) - static_cast<uint32_t>(i);
+  state[0] = 0x80000000;
+  data.seed_ = seed;
+  at::mt19937 engine;
+  engine.set_data(data);
+  return engine;
+}
+
 at::Generator generator(const at::Device &device, uint64_t seed) {
-  if (device.is_cpu()) return at::make_generator<at::CPUGeneratorImpl>(seed);
+  if (device.is_cpu()) {
+    auto made = at::make_generator<at::CPUGeneratorImpl>(seed);
+    made.get<at::CPUGeneratorImpl>()->set_engine(twister(seed));
+    return made;
+  }
   auto copy = at::globalContext().defaultGenerator(device).clone();
   copy.set_current_seed(seed);
   return copy;
