@@ -33,6 +33,8 @@ extension Tensor {
     of outputs: [Tensor], seeds: [Tensor?], by inputs: [Tensor], keepGraph: Bool = false,
     createGraph: Bool = false
   ) -> [Tensor?] {
+    precondition(
+      outputs.count == seeds.count, "\(outputs.count) outputs, \(seeds.count) seeds")
     var found = [apus_tensor?](repeating: nil, count: inputs.count)
     let done = apus_gradients(
       outputs.map(\.raw), seeds.map { $0?.raw }, Int64(outputs.count), inputs.map(\.raw),
@@ -61,7 +63,8 @@ private func withGradientMode<Result>(_ on: Bool, _ body: () throws -> Result) r
 ///
 /// - Parameters:
 ///   - inputs: Everything that may get a gradient.
-///   - forward: Computes the outputs; runs without a graph. They must not be views of inputs.
+///   - forward: Computes the outputs; runs without a graph. It may return an input, a view of one
+///     or a constant; these stay as they are.
 ///   - backward: From the outputs' gradients (nil: none) to the inputs' (nil: none), in order. It
 ///     may use the inputs and what it captures, never the outputs themselves (a cycle that would
 ///     not be freed). Under `createGraph` it is recorded like any other code.
@@ -70,7 +73,8 @@ public func customOperation(
   _ inputs: [Tensor], forward: () -> [Tensor],
   backward: @escaping @Sendable ([Tensor?]) -> [Tensor?]
 ) -> [Tensor] {
-  let outputs = withoutGradient(forward)
+  // Detached, or an output that is an input or a constant would itself be put on the graph.
+  let outputs = withoutGradient(forward).map { $0.detached() }
   guard inputs.contains(where: \.requiresGradient), apus_grad_mode() else { return outputs }
   let context = Unmanaged.passRetained(BackwardBox(backward)).toOpaque()
   apus_attach_backward(

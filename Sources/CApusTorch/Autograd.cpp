@@ -42,7 +42,8 @@ struct CallbackNode : torch::autograd::Node {
       result[i] = in(made[i]);
       apus_release(made[i]);
     }
-    if (!done) throw std::runtime_error("the backward of a custom operation failed");
+    // On a GPU this runs on a thread of libtorch's: the message must travel to the caller's.
+    if (!done) throw std::runtime_error(take("the backward of a custom operation failed"));
     return result;
   }
 };

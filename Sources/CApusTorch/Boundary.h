@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <cmath>
 #include <exception>
 #include <optional>
 #include <stdexcept>
@@ -17,6 +18,8 @@ namespace apus {
 
 /// Keeps the message unless an earlier one waits to be taken.
 void record(const char *operation, const char *message);
+/// Takes this thread's message; `otherwise` if none waits.
+std::string take(const char *otherwise);
 
 inline at::Tensor &in(apus_tensor handle) {
   if (handle == nullptr) throw std::invalid_argument("an input is undefined");
@@ -52,7 +55,7 @@ inline at::TensorOptions options(apus_dtype dtype, apus_device_kind kind, int in
 
 /// The number as an integer where the tensor holds integers and it is one, so that no dtype changes.
 inline at::Scalar scalar(const at::Tensor &beside, double value) {
-  const bool whole = value == static_cast<double>(static_cast<int64_t>(value));
+  const bool whole = std::abs(value) < 0x1p63 && value == std::trunc(value);
   if (whole && at::isIntegralType(beside.scalar_type(), /*includeBool=*/true))
     return at::Scalar(static_cast<int64_t>(value));
   return at::Scalar(value);

@@ -20,6 +20,12 @@ void record(const char *operation, const char *message) {
   pending = std::string(operation) + ": " + message;
   is_pending = true;
 }
+
+std::string take(const char *otherwise) {
+  if (!is_pending) return otherwise;
+  is_pending = false;
+  return std::exchange(pending, {});
+}
 }  // namespace apus
 
 extern "C" {
@@ -28,11 +34,10 @@ bool apus_error_pending(void) { return is_pending; }
 
 bool apus_error_take(char *buffer, size_t capacity) {
   if (!is_pending) return false;
-  const size_t length = std::min(pending.size(), capacity - 1);
-  std::memcpy(buffer, pending.data(), length);
+  const std::string message = apus::take("");
+  const size_t length = std::min(message.size(), capacity - 1);
+  std::memcpy(buffer, message.data(), length);
   buffer[length] = '\0';
-  pending.clear();
-  is_pending = false;
   return true;
 }
 
