@@ -1,6 +1,7 @@
 internal import CApusTorch
 
-// Operators broadcast as in NumPy; a scalar never changes the tensor's dtype.
+// Operators broadcast as in NumPy. A scalar does not change the dtype of a number, except that
+// integers and a fraction give float32.
 extension Tensor {
   public static func + (a: Tensor, b: Tensor) -> Tensor { Tensor(apus_add(a.raw, b.raw)) }
   public static func - (a: Tensor, b: Tensor) -> Tensor { Tensor(apus_sub(a.raw, b.raw)) }
