@@ -40,7 +40,8 @@ struct SafetensorsHeader: Sendable {
 
     var entries: [String: Entry] = [:]
     var keyCount = metadata.count
-    for (tensor, node) in try root.dictionary() {
+    // In the order of names, so that of two errors the same one is reported every time.
+    for (tensor, node) in try root.dictionary().sorted(by: { $0.key < $1.key }) {
       keyCount += 1
       guard tensor != Self.metadataKey else { continue }
       keyCount += try node.dictionary().count

@@ -57,7 +57,7 @@ public struct ShardedSafetensors: Sendable {
     let map = try JSONNode(contentsOf: index)["weight_map"].dictionary()
     var opened: [String: SafetensorsFile] = [:]
     var shards: [String: SafetensorsFile] = [:]
-    for (tensor, node) in map {
+    for (tensor, node) in map.sorted(by: { $0.key < $1.key }) {
       let name = try node.string()
       guard !name.contains("/"), !name.contains("\0"), !["", ".", ".."].contains(name) else {
         throw node.error(

@@ -45,11 +45,12 @@ private let draws: [(name: String, draw: @Sendable (inout RandomStream) -> Tenso
     try Tensor.check()
   }
 
-  @Test(arguments: [
-    (7, [15_089_928, 13_843_039, 16_342_146, 14_070_027]),
-    (0x1_0000_0001, [1_994_373, 4_195_796, 2_976_889, 9_079_283]),
-    (0xFEDC_BA98_7654_3210, [1_525_080, 13_029_231, 13_258_725, 6_065_685]),
-  ] as [(UInt64, [Float])])
+  @Test(
+    arguments: [
+      (7, [15_089_928, 13_843_039, 16_342_146, 14_070_027]),
+      (0x1_0000_0001, [1_994_373, 4_195_796, 2_976_889, 9_079_283]),
+      (0xFEDC_BA98_7654_3210, [1_525_080, 13_029_231, 13_258_725, 6_065_685]),
+    ] as [(UInt64, [Float])])
   func `draws are those of NumPy's Mersenne Twister seeded with two words`(
     seed: UInt64, expected: [Float]
   ) throws {

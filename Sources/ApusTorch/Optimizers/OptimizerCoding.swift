@@ -38,29 +38,11 @@ extension OptimizerConfiguration: Codable {
     }
   }
 
-  /// Any key, to find those that no optimizer has.
-  private struct AnyKey: CodingKey {
-    let stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
-  }
-
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: Field.self)
-    let spelled = try fields.decode(String.self, forKey: .name)
-    guard let name = Name(rawValue: spelled) else {
-      throw ApusError(
-        .invalidConfig, at: "optimizer, name", "there is no optimizer \"\(spelled)\"",
-        remedy: Spelling.remedy(for: spelled, allowed: Name.allCases.map(\.rawValue)))
-    }
-    let allowed = Field.allowed(by: name).map(\.rawValue)
-    for key in try decoder.container(keyedBy: AnyKey.self).allKeys
-    where !allowed.contains(key.stringValue) {
-      throw ApusError(
-        .invalidConfig, at: "optimizer", "\(spelled) has no option \"\(key.stringValue)\"",
-        remedy: Spelling.remedy(for: key.stringValue, allowed: allowed))
-    }
+    let name: Name = try FlatOptions.name(fields.decode(String.self, forKey: .name), "optimizer")
+    try FlatOptions.refuseOthers(
+      than: Field.allowed(by: name), of: name.rawValue, in: decoder, at: "optimizer")
     switch name {
     case .sgd: self = .sgd(try Self.sgd(fields))
     case .adam: self = .adam(try Self.adam(fields, .adam))
@@ -128,12 +110,5 @@ extension OptimizerConfiguration: Codable {
       try fields.encode(options.scaleParameter, forKey: .scaleParameter)
       try fields.encode(options.rate, forKey: .rate)
     }
-  }
-}
-
-extension KeyedDecodingContainer {
-  /// Replaces a default by the field, where the file has it.
-  fileprivate func read<Value: Decodable>(_ key: Key, into value: inout Value) throws {
-    if let given = try decodeIfPresent(Value.self, forKey: key) { value = given }
   }
 }
