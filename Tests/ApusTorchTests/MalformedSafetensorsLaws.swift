@@ -129,7 +129,7 @@ private let malformed: [(header: String, reason: String)] = [
         ("mask", Tensor.ones([5], dtype: .bool)), ("half", Tensor.zeros([3], dtype: .bfloat16)),
       ], metadata: ["format": "pt"])
     var bytes = whole
-    for _ in 0...stream.integer(below: 3) {
+    for _ in 0...stream.integer(below: 3) where !bytes.isEmpty {
       let place = stream.integer(below: bytes.count)
       switch stream.integer(below: 5) {
       case 0: bytes[place] ^= 1 << UInt8(stream.integer(below: 8))
