@@ -79,14 +79,15 @@ import Testing
 
   @Test func `held-out examples belong to no client and have the mix of all`() throws {
     let data = try makeDataset([90, 30])
+    let declared = PartitionSpecification(.shards, clients: 4)
     let federated = try FederatedDataset(
-      data, partitioner: LabelShards(clients: 4), testPolicy: .holdOut(fraction: 0.2),
+      data, partitioner: declared.makePartitioner(), testPolicy: .holdOut(fraction: 0.2),
       random: random)
     #expect(federated.dataset.count == 96)
     let held = Set(federated.test.examples.map(\.text))
     #expect(held.isDisjoint(with: federated.dataset.examples.map(\.text)))
     #expect(federated.test.examples.count { $0.label == 0 } == 18)
-    #expect(federated.partition.verify(against: federated.dataset).isEmpty)
+    #expect(federated.partition.verify(against: federated.dataset, declared: declared).isEmpty)
   }
 
   @Test(arguments: 0..<10)
