@@ -1,0 +1,61 @@
+/// Which columns of a table, or fields of a JSON object, make an example.
+///
+/// The names are those of the file; nothing is guessed from them.
+public struct ColumnSelection: Hashable, Codable, Sendable {
+  /// Column of the text, or of the first text of a pair.
+  public var text: String
+  /// Column of the second text; an empty or null value means that the row has none.
+  public var pair: String?
+  /// Column of the class, an index or a name.
+  public var label: String?
+  /// Column that names the class of an index in ``label``, or that alone gives the class.
+  public var labelText: String?
+  /// Column of the row's natural owner.
+  public var client: String?
+
+  public init(
+    text: String = "text", pair: String? = nil, label: String? = nil, labelText: String? = nil,
+    client: String? = nil
+  ) {
+    self.text = text
+    self.pair = pair
+    self.label = label
+    self.labelText = labelText
+    self.client = client
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case text
+    case pair
+    case label
+    case labelText = "label-text"
+    case client
+  }
+
+  /// Decodes the names; the text is in the column "text" if none is given.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    self.init()
+    text = try fields.decodeIfPresent(String.self, forKey: .text) ?? text
+    pair = try fields.decodeIfPresent(String.self, forKey: .pair)
+    label = try fields.decodeIfPresent(String.self, forKey: .label)
+    labelText = try fields.decodeIfPresent(String.self, forKey: .labelText)
+    client = try fields.decodeIfPresent(String.self, forKey: .client)
+  }
+
+  /// The chosen columns, each once, in the order text, pair, label, label text, client.
+  var names: [String] {
+    var seen: Set<String> = []
+    return [text, pair, label, labelText, client].compactMap(\.self).filter {
+      seen.insert($0).inserted
+    }
+  }
+}
+
+/// What happens to a row that cannot be read.
+public enum BadRowPolicy: Hashable, Sendable {
+  /// The first bad row ends the reading with its error.
+  case fail
+  /// Bad rows are left out and counted; the errors of the first `reports` of them are kept.
+  case skip(reports: Int)
+}
