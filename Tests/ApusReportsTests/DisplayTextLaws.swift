@@ -55,5 +55,6 @@ import Testing
     #expect(line.rendered(on: .sample()) == "accuracy 東京大学")
     #expect(line.rendered(on: .sample(), limit: 12) == "accuracy 東…")
     #expect(line.rendered(on: .sample(), limit: 9) == "accuracy…")
+    #expect(line.rendered(on: .sample(), limit: 10) == "accuracy …")
   }
 }

@@ -44,7 +44,7 @@ enum DisplayText {
     guard Self.width(of: text) > width else { return text }
     let ellipsis = ellipsis(on: terminal)
     let room = width - Self.width(of: ellipsis)
-    guard room > 0 else { return String(repeating: ".", count: max(0, width)) }
+    guard room >= 0 else { return String(repeating: ".", count: max(0, width)) }
     var (kept, used) = ("", 0)
     for character in text {
       let next = Self.width(of: character)
