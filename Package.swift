@@ -45,13 +45,25 @@ let torch: [Target] = [
 let package = Package(
   name: "apus",
   platforms: [.macOS(.v15)],
-  products: [],
   targets:
     torch
     + room("ApusBase", [])
-    + room("ApusTorch", ["ApusBase", "CApusTorch"])
+    + room("ApusTorch", ["ApusBase", "CApusTorch"], tests: ["ApusTestSupport"])
+    + room("ApusCore", ["ApusBase", "ApusTorch"], tests: ["ApusTestSupport"])
     + room("ApusTokenizers", ["ApusBase"])
     + room("ApusDatasets", ["ApusBase"])
+    + room("ApusMethods", ["ApusBase", "ApusTorch", "ApusCore"])
+    + [
+      .target(
+        name: "ApusTestSupport", dependencies: ["ApusBase", "ApusTorch"],
+        path: "Tests/ApusTestSupport", swiftSettings: settings)
+    ]
     + room("ApusReports", ["ApusBase"]),
   cxxLanguageStandard: .cxx20
 )
+
+// Every room is a product of its own, so that another package takes only what it needs.
+package.products = package.targets.filter {
+  $0.type == .regular && $0.name.hasPrefix("Apus") && $0.path == nil
+}
+.map { .library(name: $0.name, targets: [$0.name]) }

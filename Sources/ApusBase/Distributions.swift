@@ -26,15 +26,17 @@ extension RandomStream {
 
   /// Shares drawn from a Dirichlet distribution; they sum to 1.
   ///
-  /// There is one concentration per share, each > 0. A vanishing concentration gives the whole
-  /// to one share rather than a division of zero by zero.
+  /// There is one concentration per share, each > 0. Gamma numbers are compared by their
+  /// logarithms, since those of a small concentration are too small for any floating-point number.
   public mutating func dirichlet(_ concentrations: [Double]) -> [Double] {
-    let draws = concentrations.map { gamma(shape: $0) }
-    let total = draws.reduce(0, +)
-    guard total > 0, total.isFinite else {
-      let winner = integer(below: draws.count)
-      return draws.indices.map { $0 == winner ? 1 : 0 }
+    let logarithms = concentrations.map { concentration in
+      guard concentration < 1 else { return log(gamma(shape: concentration)) }
+      return log(gamma(shape: concentration + 1)) + log(1 - uniform()) / concentration
     }
+    // A concentration that rounds to nothing gives −∞ for all; then the largest one has it all.
+    let largest = max(logarithms.max() ?? 0, -.greatestFiniteMagnitude)
+    let draws = logarithms.map { exp($0 - largest) }
+    let total = draws.reduce(0, +)
     return draws.map { $0 / total }
   }
 

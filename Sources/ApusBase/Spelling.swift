@@ -23,6 +23,20 @@ public enum Spelling {
     return "Did you mean \"\(meant)\"? \(list)"
   }
 
+  /// The name of a Swift property as files write it: `localEpochs` → `local-epochs`.
+  ///
+  /// Underscores count as hyphens, so that `local_epochs` gives the same.
+  public static func kebab(_ name: String) -> String {
+    var result = ""
+    for character in name {
+      if character.isUppercase, let last = result.last, !last.isUppercase, last != "-" {
+        result += "-"
+      }
+      result += character == "_" ? "-" : character.lowercased()
+    }
+    return result
+  }
+
   private static func normalized(_ word: String) -> String {
     String(word.lowercased().map { $0 == "_" || $0 == " " ? "-" : $0 })
   }

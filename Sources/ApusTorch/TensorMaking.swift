@@ -112,6 +112,14 @@ extension Tensor {
     to(dtype, device: .cpu).withUnsafeBytes { Array($0.bindMemory(to: Element.self)) }
   }
 
+  /// Calls `body` with the elements' own memory; only for a fresh, contiguous tensor on the
+  /// processor that nobody else has seen.
+  func withMutableBytes(_ body: (UnsafeMutableRawBufferPointer) -> Void) {
+    guard isDefined, count > 0, let data = apus_data(raw) else { return }
+    body(UnsafeMutableRawBufferPointer(start: data, count: byteCount))
+    withExtendedLifetime(self) {}
+  }
+
   /// Calls `body` with the elements' bytes, row-major and little-endian.
   ///
   /// Empty bytes if the tensor is undefined.

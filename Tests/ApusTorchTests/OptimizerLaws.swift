@@ -157,39 +157,6 @@ private struct Course {
 }
 
 @Suite struct OptimizerConfigurationLaws {
-  @Test(arguments: cases.indices)
-  func `a configuration comes back from its file`(index: Int) throws {
-    let configuration = cases[index].configuration
-    let data = try JSONEncoder().encode(configuration)
-    #expect(try JSONDecoder().decode(OptimizerConfiguration.self, from: data) == configuration)
-  }
-
-  @Test func `options that a file leaves out have their defaults`() throws {
-    func read(_ text: String) throws -> OptimizerConfiguration {
-      try JSONDecoder().decode(OptimizerConfiguration.self, from: Data(text.utf8))
-    }
-    #expect(try read("{\"name\":\"adamw\"}") == .adamW)
-    #expect(try read("{\"name\":\"sgd\"}") == .sgd(SGD.Options()))
-    #expect(try read("{\"name\":\"adafactor\"}") == .adafactor(Adafactor.Options()))
-    var decayed = Adam.Options.adam
-    decayed.weightDecay = 0.5
-    #expect(try read("{\"name\":\"adam\",\"weightDecay\":0.5}") == .adam(decayed))
-  }
-
-  @Test(arguments: [
-    ("{\"name\":\"adamv\"}", "adamw"), ("{\"name\":\"adamw\",\"weightDecya\":1}", "weightDecay"),
-    ("{\"name\":\"sgd\",\"beta1\":0.5}", "momentum"),
-  ])
-  func `a misspelled name or option is answered with what is allowed`(
-    text: String, remedy: String
-  ) {
-    let error = #expect(throws: ApusError.self) {
-      try JSONDecoder().decode(OptimizerConfiguration.self, from: Data(text.utf8))
-    }
-    #expect(error?.code == .invalidConfig)
-    #expect(error?.remedy.contains(remedy) == true)
-  }
-
   @Test func `options out of range are named`() {
     var sgd = SGD.Options()
     sgd.nesterov = true

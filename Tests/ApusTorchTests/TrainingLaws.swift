@@ -35,28 +35,6 @@ private let schedules: [(name: String, decay: LearningRateSchedule.Decay, warmup
     }
   }
 
-  @Test(arguments: schedules.indices)
-  func `a schedule comes back from its file`(index: Int) throws {
-    let (_, decay, warmup) = schedules[index]
-    for warmup in [LearningRateSchedule.Warmup.steps(warmup), .share(0.25)] {
-      let schedule = try LearningRateSchedule(decay, warmup: warmup)
-      let data = try JSONEncoder().encode(schedule)
-      #expect(try JSONDecoder().decode(LearningRateSchedule.self, from: data) == schedule)
-    }
-  }
-
-  @Test(arguments: [
-    ("{\"name\":\"cosin\"}", "cosine"), ("{\"name\":\"linear\",\"power\":2}", "warmupSteps"),
-    ("{\"name\":\"linear\",\"warmupSteps\":2,\"warmupShare\":0.1}", "one of them"),
-    ("{\"name\":\"constant\",\"warmupShare\":2}", "from 0 to 1"),
-  ])
-  func `a wrong schedule in a file is answered with the remedy`(text: String, remedy: String) {
-    let error = #expect(throws: ApusError.self) {
-      try JSONDecoder().decode(LearningRateSchedule.self, from: Data(text.utf8))
-    }
-    #expect(error?.remedy.contains(remedy) == true)
-  }
-
   @Test func `numbers out of range are refused`() {
     for decay in [LearningRateSchedule.Decay.cosine(cycles: 0), .polynomial(power: 1, end: 1)] {
       #expect(throws: ApusError.self) { try LearningRateSchedule(decay) }

@@ -33,7 +33,7 @@ public struct Adafactor: Optimizer {
   }
 
   /// Where the learning rate comes from.
-  public enum Rate: String, Sendable, Hashable, Codable, CaseIterable {
+  public enum Rate: String, Sendable, Hashable, CaseIterable {
     /// From the caller.
     case given
     /// min(10⁻², 1/√t).

@@ -1,8 +1,6 @@
 public import ApusBase
 
-/// Which optimizer to make, and its options; as a file, one flat object with a `name`.
-///
-/// `{"name": "adamw", "weightDecay": 0.1}` leaves the other options at their defaults.
+/// Which optimizer to make, and its options.
 public enum OptimizerConfiguration: Sendable, Hashable {
   /// Stochastic gradient descent.
   case sgd(SGD.Options)

@@ -1,0 +1,57 @@
+public import ApusTorch
+
+/// A sum of low-rank products Σ wₖ·Bₖ·Aₖ, kept as two factors and never as one matrix.
+///
+/// The factors grow by r with each term until their inner dimension exceeds that of the matrix
+/// itself; a QR decomposition then brings it back, exactly, so memory is bounded for any number
+/// of terms. Norms and inner products go through Gram matrices of the inner dimension.
+///
+/// - Shapes: A [r, d_in], B [d_out, r]; the factors U [d_out, m] and V [m, d_in] in float64.
+public struct FactoredSum: Sendable {
+  private var pending: [(u: Tensor, v: Tensor)] = []
+
+  /// The empty sum.
+  public init() {}
+
+  /// Whether no term was added.
+  public var isEmpty: Bool { pending.isEmpty }
+
+  /// Adds weight · B·A.
+  public mutating func add(b: Tensor, a: Tensor, weight: Double) {
+    pending.append((b.detached().to(.float64) * weight, a.detached().to(.float64)))
+    let inner = pending.reduce(0) { $0 + $1.u.size(1) }
+    guard inner > 2 * min(b.size(0), a.size(1)) else { return }
+    pending = [compressed()]
+  }
+
+  /// The sum times a number.
+  public func scaled(_ factor: Double) -> FactoredSum {
+    var result = self
+    result.pending = pending.map { ($0.u * factor, $0.v) }
+    return result
+  }
+
+  /// The factors U and V with U·V equal to the sum; nil if it is empty.
+  public var factors: (u: Tensor, v: Tensor)? {
+    guard !pending.isEmpty else { return nil }
+    return (concatenated(pending.map(\.u), dim: 1), concatenated(pending.map(\.v), dim: 0))
+  }
+
+  /// The Frobenius norm ‖Σ wₖBₖAₖ‖, with square √⟨UᵀU, VVᵀ⟩.
+  public var norm: Double {
+    guard let (u, v) = factors else { return 0 }
+    let square = (matmul(u.matrixTransposed, u) * matmul(v, v.matrixTransposed)).sum().item
+    return max(0, square).squareRoot()
+  }
+
+  /// Factors of inner dimension min(d_out, d_in): U·V = Q·(R·V), or (U·Lᵀ)·Qᵀ.
+  private func compressed() -> (u: Tensor, v: Tensor) {
+    guard let (u, v) = factors else { return (Tensor.zeros([0, 0]), Tensor.zeros([0, 0])) }
+    guard u.size(0) > v.size(1) else {
+      let (q, r) = qr(u)
+      return (q, matmul(r, v))
+    }
+    let (q, r) = qr(v.matrixTransposed)
+    return (matmul(u, r.matrixTransposed), q.matrixTransposed)
+  }
+}

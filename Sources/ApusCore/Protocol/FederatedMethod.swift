@@ -1,0 +1,95 @@
+public import ApusBase
+
+/// A federated method: what a client does, what the server does, and what goes between them.
+///
+/// The halves meet only in messages. They are made in different processes when the federation is
+/// real, so neither may hold anything of the other's.
+public protocol FederatedMethod: Sendable {
+  /// Hyper-parameters of this method alone; those of local training are ``LocalTraining``.
+  associatedtype Options: MethodOptions
+
+  /// Name, source and properties of the method.
+  static var card: MethodCard { get }
+
+  /// Local training as the paper or its code does it, where an experiment does not say otherwise.
+  static var localTraining: LocalTraining { get }
+
+  /// Whether all rows are brought to one place, as only a reference point may do.
+  static var poolsData: Bool { get }
+
+  /// Creates the method with options that were validated.
+  init(_ options: Options)
+
+  /// Makes the server's half.
+  func server(_ setting: ServerSetting) throws -> any ServerHalf
+
+  /// Makes the half of one client.
+  func client(_ setting: ClientSetting) throws -> any ClientHalf
+}
+
+extension FederatedMethod {
+  /// Data stay on the clients.
+  public static var poolsData: Bool { false }
+}
+
+/// Hyper-parameters that an experiment file can set by name.
+public protocol MethodOptions: OptionGroup {}
+
+/// What the server does; everything that it keeps is in its snapshot.
+public protocol ServerHalf {
+  /// The message that opens a round for one client.
+  mutating func brief(for client: ClientID, round: Round) throws -> Message
+
+  /// Takes one client's update into account; called in client order, and keeps no update whole.
+  ///
+  /// An update that is refused by throwing leaves the half as it was.
+  mutating func absorb(
+    _ update: Message, from client: ClientID, weight: Double, round: Round) throws
+
+  /// Ends the round after the last update; returns what is worth reporting of it.
+  ///
+  /// A round in which no update came changes nothing.
+  mutating func finish(round: Round) throws -> Metrics
+
+  /// The model that a new client would get: what is evaluated as *global*, and exported.
+  var global: NamedTensors { get }
+
+  /// Everything that is needed to go on from here.
+  var snapshot: Snapshot { get }
+
+  /// Goes on from a snapshot of a half that was made with the same setting.
+  mutating func restore(_ snapshot: Snapshot) throws
+}
+
+/// What one client does.
+public protocol ClientHalf {
+  /// Trains on the client's data as the brief says, and answers with an update.
+  mutating func train(on brief: Message, round: Round) async throws -> Message
+
+  /// Measures the model that this client would use now: global, personal or mixed.
+  mutating func evaluate(on brief: Message, split: DataSplit, round: Round) async throws -> Metrics
+
+  /// What persists on the client between rounds; never sent.
+  var snapshot: Snapshot { get }
+
+  /// Goes on from a snapshot of the same client.
+  mutating func restore(_ snapshot: Snapshot) throws
+}
+
+extension ClientHalf {
+  /// Nothing persists, unless a method says so.
+  public var snapshot: Snapshot { Snapshot() }
+
+  public mutating func restore(_ snapshot: Snapshot) throws {
+    guard !snapshot.isEmpty else { return }
+    throw ApusError(
+      .runState, at: "client state", "this method keeps no state on a client, but there is some",
+      remedy: "Resume the run with the method that started it")
+  }
+}
+
+/// No settings.
+public struct NoOptions: MethodOptions {
+  /// The empty group.
+  public init() {}
+}

@@ -1,0 +1,85 @@
+public import ApusBase
+
+/// The model with its adapters, and one client's data: the hands of a client half.
+///
+/// A worker's model is used by one client after another, so a half loads what it needs before it
+/// trains and takes copies away.
+public protocol LocalTrainer: AnyObject {
+  /// Number of training rows, nₖ.
+  var sampleCount: Int { get }
+
+  /// The trainable tensors as every client starts with them, from the run's seed.
+  var initial: NamedTensors { get }
+
+  /// Copies of the trainable tensors as they are now.
+  var trainables: NamedTensors { get }
+
+  /// Overwrites trainable tensors by name; those not named keep their values.
+  ///
+  /// - Throws: ``ApusError`` `.shapeMismatch` for an unknown name or another shape.
+  func load(_ values: NamedTensors) throws
+
+  /// Trains from the present values with a fresh optimizer.
+  func train(_ work: LocalWork) async throws -> TrainingOutcome
+
+  /// Loss and task metrics of the present values on one split; empty if it has no rows.
+  func evaluate(_ split: DataSplit) async throws -> Metrics
+}
+
+/// One local phase: how to train, on which chance, within which bounds.
+public struct LocalWork: Sendable {
+  /// Epochs, batch size, optimizer, schedule.
+  public var training: LocalTraining
+  /// Source of shuffling and dropout.
+  public var random: RandomStream
+  /// Most steps to do, as partial work of a slow device; nil for all of the epochs.
+  public var stepLimit: Int?
+  /// Which trainables move; the others keep their values and get no gradient.
+  public var selects: @Sendable (String) -> Bool
+
+  /// Describes one local phase; by default everything trains.
+  public init(
+    training: LocalTraining, random: RandomStream, stepLimit: Int? = nil,
+    selects: @escaping @Sendable (String) -> Bool = { _ in true }
+  ) {
+    self.training = training
+    self.random = random
+    self.stepLimit = stepLimit
+    self.selects = selects
+  }
+}
+
+/// What a local phase did.
+public struct TrainingOutcome: Sendable, Equatable {
+  /// Optimizer steps, τₖ.
+  public var steps: Int
+  /// Mean loss over the steps, in nats; 0 without a step.
+  public var meanLoss: Double
+  /// Rows that went through the model, repeats counted.
+  public var rows: Int
+  /// Tokens that went through the model, repeats counted.
+  public var tokens: Int
+
+  /// Collects the numbers of one phase.
+  public init(steps: Int, meanLoss: Double, rows: Int, tokens: Int) {
+    self.steps = steps
+    self.meanLoss = meanLoss
+    self.rows = rows
+    self.tokens = tokens
+  }
+}
+
+extension Message {
+  /// Name of the field by which a brief bounds a client's work.
+  public static let stepLimitKey = "step_limit"
+
+  /// The update that a client half usually sends: tensors, nₖ, and what the training did.
+  public init(tensors: NamedTensors, sampleCount: Int, outcome: TrainingOutcome) {
+    self.init(tensors: tensors, sampleCount: sampleCount)
+    fields["steps"] = .int(outcome.steps)
+    fields["loss"] = .double(outcome.meanLoss)
+  }
+
+  /// The bound on the client's work that a brief carries.
+  public var stepLimit: Int? { fields[Self.stepLimitKey]?.int }
+}

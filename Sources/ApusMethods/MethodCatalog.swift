@@ -1,0 +1,62 @@
+public import ApusBase
+public import ApusCore
+
+/// All methods, in one list: the command, the documentation and the laws' tests walk over it.
+public enum MethodCatalog {
+  /// A method without its type.
+  public struct Entry: Sendable, CustomStringConvertible {
+    /// Name, source and properties.
+    public let card: MethodCard
+    /// Local training unless an experiment says otherwise.
+    public let localTraining: LocalTraining
+    /// Whether all rows are brought to one place.
+    public let poolsData: Bool
+    /// The method's own options with their defaults.
+    public let defaultOptions: any MethodOptions
+    /// Where the method is written, from the package's root.
+    public let path: String
+    private let build: @Sendable (any MethodOptions) -> (any FederatedMethod)?
+
+    init<Method: FederatedMethod>(_ method: Method.Type, folder: String) {
+      card = method.card
+      localTraining = method.localTraining
+      poolsData = method.poolsData
+      defaultOptions = Method.Options()
+      path = "Sources/ApusMethods/\(folder)/\(Method.self).swift"
+      build = { options in (options as? Method.Options).map { Method($0) } }
+    }
+
+    /// The method with options of its own type.
+    ///
+    /// - Throws: ``ApusError`` `.invalidConfig` if the options are another method's.
+    public func make(_ options: any MethodOptions) throws(ApusError) -> any FederatedMethod {
+      guard let method = build(options) else {
+        throw ApusError(
+          .invalidConfig, at: "method", "these are not the options of \(card.name)",
+          remedy: "Start from the entry's default options")
+      }
+      return method
+    }
+
+    public var description: String { card.id }
+  }
+
+  /// Every method.
+  public static let all: [Entry] = [
+    Entry(FedIT.self, folder: "Reparameterized"),
+    Entry(Local.self, folder: "Reference"),
+    Entry(Centralised.self, folder: "Reference"),
+  ]
+
+  /// The method of this id.
+  ///
+  /// - Throws: ``ApusError`` `.invalidConfig` with a suggestion if there is none.
+  public static func entry(_ id: String) throws(ApusError) -> Entry {
+    guard let entry = all.first(where: { $0.card.id == id.lowercased() }) else {
+      throw ApusError(
+        .invalidConfig, at: "method", "there is no method \"\(id)\"",
+        remedy: Spelling.remedy(for: id, allowed: all.map(\.card.id)))
+    }
+    return entry
+  }
+}

@@ -1,0 +1,108 @@
+import ApusBase
+public import ApusCore
+import ApusTorch
+
+/// FedIT: clients train the LoRA factors A and B; the server averages each factor on its own.
+///
+/// The baseline that later methods correct: the mean of the products BₖAₖ is not the product of
+/// the means, and the gap is exactly R = Σ pₖ(Bₖ − B̄)(Aₖ − Ā). It is reported with each round, as
+/// ‖R‖ / ‖Σ pₖBₖAₖ‖ over all sites.
+///
+/// - State: server, Ā [r, d_in] and B̄ [d_out, r] per site, and a trained head; clients nothing.
+/// - Traffic: Σ r(d_in + d_out) parameters and the head each way, and nₖ on the way up.
+/// - Source: Zhang et al., arXiv 2305.05644; defaults of its reference code, Shepherd. The server
+///   step is FedAvg's, arXiv 1602.05629, Algorithm 1, unless another optimizer is configured.
+public struct FedIT: FederatedMethod {
+  public static let card = MethodCard(
+    name: "FedIT", id: "fedit", family: .reparameterized,
+    summary: "FedAvg of the LoRA factors A and B, each on its own",
+    paper: "Zhang et al. 2023, arXiv 2305.05644",
+    leavesClient: "A and B of every site, the head if it trains, nₖ", visibility: .weightedSum)
+
+  public static var localTraining: LocalTraining {
+    var training = LocalTraining()
+    training.localEpochs = 10
+    training.batchSize = 64
+    training.learningRate = 3e-4
+    training.schedule = .linear
+    training.clipNorm = 1
+    return training
+  }
+
+  /// What can be chosen beside local training and aggregation.
+  public struct Options: MethodOptions {
+    /// Whether to measure the aggregation bias; costs two QR decompositions per site at most.
+    public var reportsBias = true
+    public init() {}
+  }
+
+  private let options: Options
+
+  public init(_ options: Options) { self.options = options }
+
+  public func client(_ setting: ClientSetting) -> any ClientHalf { Client(setting: setting) }
+
+  public func server(_ setting: ServerSetting) -> any ServerHalf {
+    Server(setting, pairs: options.reportsBias ? setting.factorPairs : [])
+  }
+
+  private struct Client: ClientHalf {
+    let setting: ClientSetting
+
+    func train(on brief: Message, round: Round) async throws -> Message {
+      let trainer = setting.trainer
+      try trainer.load(brief.tensors)  // 1. Aₖ, Bₖ ← Ā, B̄
+      let outcome = try await trainer.train(  // 2., 3. E epochs on Dₖ, fresh optimizer
+        LocalWork(
+          training: setting.training, random: round.random(of: setting.id),
+          stepLimit: brief.stepLimit))
+      return Message(  // 4. upload
+        tensors: trainer.trainables, sampleCount: trainer.sampleCount, outcome: outcome)
+    }
+
+    func evaluate(on brief: Message, split: DataSplit, round: Round) async throws -> Metrics {
+      try setting.trainer.load(brief.tensors)
+      return try await setting.trainer.evaluate(split)
+    }
+  }
+
+  private struct Server: ServerHalf {
+    var global: NamedTensors
+    let bias: AggregationBias
+    var optimizer: ServerOptimizer
+    var mean: WeightedMean
+    var products: AggregationBias.Sums
+
+    init(_ setting: ServerSetting, pairs: [FactorPair]) {
+      global = setting.initial
+      bias = AggregationBias(pairs)
+      optimizer = ServerOptimizer(setting.aggregation.server)
+      mean = WeightedMean(like: setting.initial)
+      products = bias.sums()
+    }
+
+    func brief(for client: ClientID, round: Round) -> Message { Message(tensors: global) }
+
+    mutating func absorb(
+      _ update: Message, from client: ClientID, weight: Double, round: Round
+    ) throws {
+      try mean.absorb(update.tensors, weight: weight, at: "update")  // 2., 3. Σ wₖAₖ, Σ wₖBₖ
+      products.add(update.tensors, weight: weight)
+    }
+
+    mutating func finish(round: Round) throws -> Metrics {
+      defer { products = bias.sums() }
+      guard let average = mean.finish() else { return [:] }  // 3. Ā, B̄
+      let metrics = products.relativeBias(of: average).map { ["aggregation_bias": $0] } ?? [:]
+      global = optimizer.step(global, towards: average, scale: round.stepScale)
+      return metrics
+    }
+
+    var snapshot: Snapshot { Snapshot(groups: ["global": global, "server": optimizer.state]) }
+
+    mutating func restore(_ snapshot: Snapshot) throws {
+      global = try snapshot.group("global", like: global)
+      optimizer.restore(snapshot.group("server"))
+    }
+  }
+}

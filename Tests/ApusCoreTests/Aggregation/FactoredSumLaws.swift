@@ -1,0 +1,77 @@
+import ApusBase
+import ApusCore
+import ApusTorch
+import Testing
+
+/// d_out, d_in and r of a case: tall, wide, square, flat, and r above both.
+private let shapes = [(9, 4, 2), (4, 9, 2), (5, 5, 3), (1, 6, 1), (6, 1, 2), (3, 2, 5)]
+
+/// A sum of random products, and the same formed densely in float64.
+private func drawnSum(
+  terms: Int, _ shape: (Int, Int, Int), seed: UInt64
+) -> (factored: FactoredSum, dense: Tensor) {
+  var stream = RandomStream(seed: seed)
+  var factored = FactoredSum()
+  var dense = Tensor.zeros([shape.0, shape.1], dtype: .float64)
+  for _ in 0..<terms {
+    let b = drawn([shape.0, shape.2], &stream)
+    let a = drawn([shape.2, shape.1], &stream)
+    let weight = stream.gaussian()
+    factored.add(b: b, a: a, weight: weight)
+    dense = dense + matmul(b.to(.float64), a.to(.float64)) * weight
+  }
+  return (factored, dense)
+}
+
+@Suite struct FactoredSumLaws {
+  @Test(arguments: shapes.indices, [1, 2, 5, 40])
+  func `the factors multiply to the sum, before compression and after`(
+    index: Int, terms: Int
+  ) throws {
+    for seed in 0..<5 as Range<UInt64> {
+      let (factored, dense) = drawnSum(terms: terms, shapes[index], seed: seed)
+      let (u, v) = try #require(factored.factors)
+      expectClose(matmul(u, v), dense, absolute: 1e-12 * Double(terms), relative: 1e-10)
+      let norm = dense.norm().item
+      #expect(abs(factored.norm - norm) <= 1e-10 * norm, "seed \(seed)")
+    }
+    try Tensor.check()
+  }
+
+  @Test(arguments: shapes)
+  func `the inner dimension never exceeds twice the matrix's smaller side`(
+    rows: Int, columns: Int, rank: Int
+  ) throws {
+    var stream = RandomStream(seed: 3)
+    var sum = FactoredSum()
+    for _ in 0..<30 {
+      sum.add(b: drawn([rows, rank], &stream), a: drawn([rank, columns], &stream), weight: 1)
+      let factors = try #require(sum.factors)
+      #expect(factors.u.size(1) <= 2 * min(rows, columns))
+      #expect(factors.u.shape == [rows, factors.v.size(0)])
+    }
+  }
+
+  @Test func `terms that cancel leave almost nothing`() {
+    var stream = RandomStream(seed: 5)
+    let (b, a) = (drawn([6, 2], &stream), drawn([2, 4], &stream))
+    var sum = FactoredSum()
+    sum.add(b: b, a: a, weight: 2)
+    let whole = sum.norm
+    sum.add(b: b, a: a, weight: -2)
+    #expect(sum.norm <= 1e-7 * whole)
+  }
+
+  @Test func `scaling scales, and the sum itself stays`() throws {
+    let (factored, dense) = drawnSum(terms: 4, (3, 4, 2), seed: 8)
+    let (u, v) = try #require(factored.scaled(-0.25).factors)
+    expectClose(matmul(u, v), dense * -0.25, absolute: 1e-12, relative: 1e-10)
+    #expect(abs(factored.norm - dense.norm().item) < 1e-10 * dense.norm().item)
+  }
+
+  @Test func `the empty sum has norm 0 and no factors`() {
+    #expect(FactoredSum().isEmpty)
+    #expect(FactoredSum().norm == 0)
+    #expect(FactoredSum().factors == nil)
+  }
+}
