@@ -51,6 +51,8 @@ let package = Package(
     + room("ApusTorch", ["ApusBase", "CApusTorch"], tests: ["ApusTestSupport"])
     + room("ApusCore", ["ApusBase", "ApusTorch"], tests: ["ApusTestSupport"])
     + room("ApusTokenizers", ["ApusBase"])
+    + room("ApusModels", ["ApusBase", "ApusTorch", "ApusCore"])
+    + room("ApusAdapters", ["ApusBase", "ApusTorch", "ApusCore"], tests: ["ApusModels"])
     + room("ApusDatasets", ["ApusBase"])
     + room("ApusMethods", ["ApusBase", "ApusTorch", "ApusCore"])
     + [

@@ -1,0 +1,54 @@
+internal import ApusBase
+public import ApusCore
+public import ApusTorch
+
+/// Low-rank adapter of one projection site: adds s·BAx to what the frozen layer returns.
+///
+/// A starts random and B starts at zero, so a fresh adapter changes no bit of the model's output.
+/// The factors are float32; beside bfloat16 activations they are rounded for each use.
+///
+/// - Shapes: A [r, d_in], B [d_out, r], input rows [T, d_in], output rows [T, d_out].
+/// - Source: Hu et al., arXiv 2106.09685, eq. 3; start values as Hugging Face PEFT draws them.
+public final class LoRA: ProjectionAdapter {
+  /// A, a leaf of the graph.
+  public let a: Tensor
+  /// B, a leaf of the graph.
+  public let b: Tensor
+  /// s = alpha / r, or alpha / √r when stabilized for the rank.
+  public let scaling: Double
+  private let dropout: Dropout
+
+  /// An adapter with start values: A uniform in ±1/√d_in, B zero.
+  ///
+  /// - Parameters:
+  ///   - layer: The layer to adapt, for its lengths and its device.
+  ///   - rank: r ≥ 1.
+  ///   - scaling: s.
+  ///   - dropout: Probability on the adapter's branch.
+  ///   - random: The site's own stream.
+  init(for layer: Linear, rank: Int, scaling: Double, dropout: Double, random: RandomStream) {
+    var stream = random
+    let bound = 1 / Double(layer.inputs).squareRoot()
+    let device = layer.weight.value.device
+    a = Tensor.uniform([rank, layer.inputs], low: -bound, high: bound, stream: &stream)
+      .to(device: device).requiringGradient()
+    b = Tensor.zeros([layer.outputs, rank], device: device).requiringGradient()
+    self.scaling = scaling
+    self.dropout = Dropout(dropout)
+  }
+
+  public func adapted(
+    _ output: Tensor, input: Tensor, layer: Linear, pass: ForwardPass
+  ) -> Tensor {
+    let (a, b) = (a.to(input.dtype), b.to(input.dtype))
+    let inner = linear(dropout(input, pass, "lora"), weight: a)  // [T, r]
+    return addmm(output, inner, b.matrixTransposed, alpha: scaling)
+  }
+
+  /// W + s·BA, added in float32 and rounded once.
+  func merged(into weight: Tensor) -> Tensor {
+    withoutGradient {
+      addmm(weight.to(.float32), b, a, alpha: scaling).to(weight.dtype)
+    }
+  }
+}

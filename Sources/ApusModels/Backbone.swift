@@ -1,0 +1,114 @@
+public import ApusBase
+public import ApusCore
+public import ApusTorch
+internal import Foundation
+
+/// A checkpoint's frozen weights in memory: read once, shared by every model made of them.
+public struct Backbone: Sendable {
+  /// Where the weights come from.
+  public let checkpoint: Checkpoint
+  /// The dtype of weights and activations.
+  public let precision: Precision
+  /// Where the weights are.
+  public let device: Device
+  /// The weights by key, all with the architecture's prefix; heads are left out.
+  public let weights: NamedTensors
+  /// The sequence head of the checkpoint in float32, if it has one.
+  let head: NamedTensors
+
+  /// Reads the weights of a checkpoint.
+  ///
+  /// Weights that are stored in the wanted dtype stay views of the file, so that all processes of
+  /// a machine share them.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: The folder.
+  ///   - precision: The dtype to compute in, whatever the file is in.
+  ///   - device: Where to compute.
+  /// - Throws: ``ApusError`` `.invalidFile` or `.tensorOperation` if a tensor cannot be read.
+  public init(
+    _ checkpoint: Checkpoint, precision: Precision = .float32, device: Device = .cpu
+  ) throws(ApusError) {
+    self.checkpoint = checkpoint
+    self.precision = precision
+    self.device = device
+    let names = KeyNaming(prefix: checkpoint.architecture.prefix, stored: checkpoint.weights.names)
+    var weights: [String: Tensor] = [:]
+    var head: [String: Tensor] = [:]
+    for stored in checkpoint.weights.names {
+      switch names.place(of: stored) {
+      case .encoder(let key):
+        let tensor = try checkpoint.weights.tensor(stored)
+        weights[key] = tensor.to(precision.dtype, device: device)
+      case .classifier(let key) where checkpoint.hasSequenceHead:
+        head[key] = try checkpoint.weights.tensor(stored).to(.float32, device: device)
+      case .classifier, .elsewhere: continue
+      }
+    }
+    try Tensor.check(checkpoint.folder.path)
+    self.weights = NamedTensors(weights)
+    self.head = NamedTensors(head)
+  }
+
+  /// Makes a classifier over the shared weights; only its head is its own.
+  ///
+  /// - Parameters:
+  ///   - labels: Number of classes C ≥ 1.
+  ///   - pooling: How tokens become one vector.
+  ///   - random: Draws the head, unless the checkpoint has one for as many classes.
+  /// - Returns: The model, frozen.
+  /// - Throws: ``ApusError`` `.invalidFile` or `.unsupported` for `config.json`, `.invalidConfig` for
+  ///   the number of classes, `.checkpointMismatch` or `.shapeMismatch` if the weights are not what
+  ///   it promises.
+  public func makeClassifier(
+    labels: Int, pooling: Pooling, random: RandomStream
+  ) throws(ApusError) -> TextClassifier {
+    guard labels >= 1 else {
+      throw ApusError(
+        .invalidConfig, at: "labels", "\(labels) classes cannot be told apart",
+        remedy: "Give the number of classes in the data")
+    }
+    let model = try TextClassifier(
+      checkpoint.architecture, checkpoint.config, labels: labels, pooling: pooling)
+    let prefix = checkpoint.architecture.prefix
+    try model.load(
+      weights, file: checkpoint.folder.path,
+      ignoring: { pooling == .mean && $0.hasPrefix("\(prefix).pooler.") },
+      optional: { $0.hasPrefix("classifier.") })
+    try model.setHead(head, random: random, device: device)
+    return model
+  }
+}
+
+/// Where the tensors of a checkpoint belong, whatever class of transformers wrote it.
+private struct KeyNaming {
+  enum Place {
+    case encoder(String)
+    case classifier(String)
+    /// Heads of other tasks, and tables that are computed.
+    case elsewhere
+  }
+
+  private let prefix: String
+  private let isPrefixed: Bool
+
+  init(prefix: String, stored names: [String]) {
+    self.prefix = "\(prefix)."
+    isPrefixed = names.contains { $0.hasPrefix("\(prefix).") }
+  }
+
+  func place(of stored: String) -> Place {
+    if stored.hasPrefix("classifier.") { return .classifier(stored) }
+    if stored.hasPrefix("cls.") || stored.hasPrefix("qa_outputs.") { return .elsewhere }
+    if stored.hasSuffix("embeddings.position_ids") { return .elsewhere }
+    return .encoder(modern(isPrefixed ? stored : prefix + stored))
+  }
+
+  /// The names that TensorFlow's conversions gave to scale and shift of a norm, as they are now.
+  private func modern(_ key: String) -> String {
+    for (old, new) in [(".gamma", ".weight"), (".beta", ".bias")] where key.hasSuffix(old) {
+      return key.dropLast(old.count) + new
+    }
+    return key
+  }
+}

@@ -1,0 +1,63 @@
+public import ApusBase
+internal import ApusCore
+internal import ApusTorch
+public import Foundation
+
+extension TextClassifier {
+  /// Writes the model as it is now to a folder that transformers opens.
+  ///
+  /// Tokenizer files of the checkpoint are copied along. A model with ``Pooling/mean`` is written
+  /// as an encoder with a `classifier` beside it and `classifier_pooling` in its configuration;
+  /// transformers then opens the encoder.
+  ///
+  /// - Parameters:
+  ///   - folder: Made, or replaced as a whole if it holds nothing but such files.
+  ///   - checkpoint: Where the model's configuration and tokenizer come from.
+  ///   - labels: Names of the classes, in order; empty for LABEL_0, LABEL_1, ….
+  /// - Throws: ``ApusError`` `.invalidConfig` for a wrong number of names, `.fileAccess` if the
+  ///   folder cannot be written.
+  public func write(
+    to folder: URL, like checkpoint: Checkpoint, labels: [String] = []
+  ) throws(ApusError) {
+    let names = labels.isEmpty ? (0..<labelCount).map { "LABEL_\($0)" } : labels
+    guard names.count == labelCount else {
+      throw ApusError(
+        .invalidConfig, at: "labels", "\(names.count) names for \(labelCount) classes",
+        remedy: "Give one name for each class")
+    }
+    let config = configuration(checkpoint, labels: names)
+    let tensors = parameters.map { (name: $0.key, tensor: $0.parameter.value) }
+    try AtomicFolder.write(folder) { (draft) throws(ApusError) in
+      try Safetensors.write(
+        tensors, metadata: ["format": "pt"], to: draft.appendingPathComponent("model.safetensors"))
+      try AtomicFolder.put(config, named: "config.json", into: draft)
+      for name in Self.tokenizerFiles {
+        let source = checkpoint.folder.appendingPathComponent(name)
+        guard let bytes = try? Data(contentsOf: source) else { continue }
+        try AtomicFolder.put(bytes, named: name, into: draft)
+      }
+    }
+  }
+
+  private static let tokenizerFiles = [
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+    "vocab.json", "merges.txt",
+  ]
+
+  /// The checkpoint's own fields, with the head's in place of what was there.
+  private func configuration(_ checkpoint: Checkpoint, labels: [String]) -> Data {
+    var fields = checkpoint.config.foundationValue as? [String: Any] ?? [:]
+    let indexed = labels.enumerated().map { (String($0.offset), $0.element) }
+    let suffix = pooling == .cls ? "ForSequenceClassification" : "Model"
+    fields["architectures"] = ["\(checkpoint.architecture.classPrefix)\(suffix)"]
+    fields["model_type"] = checkpoint.architecture.modelType
+    fields["id2label"] = Dictionary(uniqueKeysWithValues: indexed)
+    fields["label2id"] = Dictionary(
+      labels.enumerated().map { ($0.element, $0.offset) }, uniquingKeysWith: { first, _ in first })
+    fields["classifier_pooling"] = pooling == .cls ? nil : pooling.rawValue
+    fields["torch_dtype"] = nil
+    fields["dtype"] = parameters.first?.parameter.value.dtype.rawValue
+    let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys]
+    return (try? JSONSerialization.data(withJSONObject: fields, options: options)) ?? Data()
+  }
+}

@@ -1,0 +1,38 @@
+"""Asks transformers (and peft) what a checkpoint and adapter folders compute.
+
+Usage: oracle.py CHECKPOINT INPUTS OUTPUTS [ADAPTER ...]
+INPUTS holds ids [T], types [T] and lengths [B]. OUTPUTS gets hidden [T, D] of the encoder, logits
+[B, C] if CHECKPOINT is a sequence classifier, and logits.0, logits.1, ... of the adapters.
+"""
+
+import json
+import pathlib
+import sys
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn.utils.rnn import pad_sequence
+from transformers import AutoModel, AutoModelForSequenceClassification
+
+checkpoint, inputs, outputs = sys.argv[1:4]
+data = load_file(inputs)
+lengths = data["lengths"].tolist()
+batch = {
+    "input_ids": pad_sequence(data["ids"].split(lengths), batch_first=True),
+    "token_type_ids": pad_sequence(data["types"].split(lengths), batch_first=True),
+    "attention_mask": pad_sequence([torch.ones(n, dtype=torch.long) for n in lengths], True),
+}
+config = json.loads((pathlib.Path(checkpoint) / "config.json").read_text())
+with torch.no_grad():
+    hidden = AutoModel.from_pretrained(checkpoint).eval()(**batch).last_hidden_state
+    found = {"hidden": torch.cat([hidden[i, :n] for i, n in enumerate(lengths)])}
+    if "ForSequence" in config["architectures"][0]:
+        model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
+        found["logits"] = model(**batch).logits
+    for index, adapter in enumerate(sys.argv[4:]):
+        from peft import PeftModel
+
+        model = AutoModelForSequenceClassification.from_pretrained(checkpoint)
+        model = PeftModel.from_pretrained(model, adapter).eval()
+        found[f"logits.{index}"] = model(**batch).logits
+save_file(found, outputs)
