@@ -45,6 +45,10 @@ let torch: [Target] = [
 let package = Package(
   name: "apus",
   platforms: [.macOS(.v15)],
+  dependencies: [
+    // The run store: SQLite with typed rows, transactions and migrations.
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+  ],
   targets:
     torch
     + room("ApusBase", [])
@@ -55,6 +59,10 @@ let package = Package(
     + room("ApusAdapters", ["ApusBase", "ApusTorch", "ApusCore"], tests: ["ApusModels"])
     + room("ApusDatasets", ["ApusBase"])
     + room("ApusMethods", ["ApusBase", "ApusTorch", "ApusCore"])
+    + room(
+      "ApusSimulation",
+      ["ApusBase", "ApusTorch", "ApusCore", .product(name: "GRDB", package: "GRDB.swift")],
+      tests: ["ApusTestSupport"])
     + [
       .target(
         name: "ApusTestSupport", dependencies: ["ApusBase", "ApusTorch"],
