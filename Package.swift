@@ -48,6 +48,10 @@ let package = Package(
   dependencies: [
     // The run store: SQLite with typed rows, transactions and migrations.
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    // Experiment files, with the line of every value.
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    // The command's flags, help and completions.
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
   ],
   targets:
     torch
@@ -58,6 +62,12 @@ let package = Package(
     + room("ApusModels", ["ApusBase", "ApusTorch", "ApusCore"])
     + room("ApusAdapters", ["ApusBase", "ApusTorch", "ApusCore"], tests: ["ApusModels"])
     + room("ApusDatasets", ["ApusBase"])
+    + room(
+      "ApusTraining",
+      [
+        "ApusBase", "ApusTorch", "ApusCore", "ApusTokenizers", "ApusModels", "ApusAdapters",
+        "ApusDatasets",
+      ])
     + room("ApusMethods", ["ApusBase", "ApusTorch", "ApusCore"])
     + room(
       "ApusSimulation",
@@ -68,7 +78,34 @@ let package = Package(
         name: "ApusTestSupport", dependencies: ["ApusBase", "ApusTorch"],
         path: "Tests/ApusTestSupport", swiftSettings: settings)
     ]
-    + room("ApusReports", ["ApusBase"]),
+    + room(
+      "ApusExperiments",
+      [
+        "ApusBase", "ApusTorch", "ApusCore", "ApusTokenizers", "ApusModels", "ApusAdapters",
+        "ApusDatasets", "ApusTraining", "ApusMethods", "ApusSimulation",
+        .product(name: "Yams", package: "Yams"),
+      ], tests: ["ApusTestSupport", "apus"])
+    + room("ApusReports", ["ApusBase"])
+    + [
+      .executableTarget(
+        name: "apus",
+        dependencies: [
+          "ApusBase", "ApusTorch", "ApusCore", "ApusTokenizers", "ApusModels", "ApusAdapters",
+          "ApusDatasets", "ApusTraining", "ApusMethods", "ApusSimulation", "ApusExperiments",
+          "ApusReports", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        swiftSettings: settings, linkerSettings: linkToTorch),
+      .executableTarget(
+        name: "apus-bench",
+        dependencies: [
+          "ApusBase", "ApusTorch", "ApusCore", "ApusModels", "ApusSimulation", "ApusExperiments",
+          .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        path: "Benchmarks/apus-bench", swiftSettings: settings, linkerSettings: linkToTorch),
+      .testTarget(
+        name: "ApusCommandTests", dependencies: ["apus", "ApusBase", "ApusTestSupport"],
+        swiftSettings: settings, linkerSettings: linkToTorch),
+    ],
   cxxLanguageStandard: .cxx20
 )
 

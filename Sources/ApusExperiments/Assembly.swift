@@ -1,0 +1,148 @@
+import ApusAdapters
+public import ApusBase
+public import ApusCore
+import ApusDatasets
+import ApusMethods
+public import ApusModels
+public import ApusSimulation
+public import ApusTokenizers
+import ApusTorch
+public import ApusTraining
+import Foundation
+
+/// An experiment with everything loaded that a process needs once: rows, tokens, backbone.
+///
+/// Workers make their own hosts of it; all of them read the same frozen weights.
+public struct Assembly: Sendable {
+  /// The experiment.
+  public let experiment: Experiment
+  /// Rows and partition.
+  public let data: ExperimentData
+  /// The checkpoint's tokenizer.
+  public let tokenizer: Tokenizer
+  /// Frozen weights.
+  public let backbone: Backbone
+  /// Clients as the engine sees them; a single one if the method pools the data.
+  public let clients: [FederationClient]
+  /// The trainable tensors as every client starts with them.
+  public let initial: NamedTensors
+  /// The LoRA pairs among them.
+  public let factorPairs: [FactorPair]
+  let method: any FederatedMethod
+  let rows: TokenizedRows
+  let testRows: TokenizedRows
+  private let positions: [[DataSplit: [Int]]]
+
+  /// Loads an experiment.
+  ///
+  /// - Throws: ``ApusError`` for what is wrong with the data, the checkpoint, its tokenizer or
+  ///   the adapter's targets.
+  public init(_ experiment: Experiment) throws(ApusError) {
+    let data = try ExperimentData(experiment)
+    let folder = try CheckpointLocator.folder(
+      of: experiment.model.checkpoint, from: experiment.folder)
+    let checkpoint = try Checkpoint(folder: folder)
+    let tokenizer = try Tokenizer(contentsOf: folder)
+    let limit = experiment.model.maxLength
+    self.experiment = experiment
+    self.data = data
+    self.tokenizer = tokenizer
+    rows = try TokenizedRows(data.federated.dataset, tokenizer: tokenizer, maxLength: limit)
+    testRows = try TokenizedRows(data.federated.test, tokenizer: tokenizer, maxLength: limit)
+    backbone = try Backbone(
+      checkpoint, precision: experiment.model.precision,
+      device: try experiment.model.resolvedDevice())
+    method = try experiment.method.make(experiment.methodOptions)
+    let pools = experiment.method.poolsData
+    positions =
+      pools ? [data.pooledPositions] : data.clients.map { data.positions(of: $0.index) }
+    let ids = pools ? [ClientID(index: 0, name: "everyone")] : data.clients
+    let training = experiment.training
+    clients = zip(ids, positions).map { id, positions in
+      let count = positions[.train]?.count ?? 0
+      let steps = (count + training.batchSize - 1) / training.batchSize * training.localEpochs
+      return FederationClient(id: id, sampleCount: count, localSteps: steps)
+    }
+    let model = try Self.makeModel(experiment, data, backbone)
+    initial = model.adapted.values
+    factorPairs = model.adapted.factorPairs
+  }
+
+  /// How the run goes on, as this method needs it.
+  ///
+  /// Relative paths start from the experiment's folder. With data in one place there is one client
+  /// to draw. A method that sends nothing has no global model to measure, but the clients' own.
+  public var simulationOptions: SimulationOptions {
+    var options = experiment.federation
+    if !options.sampling.cohortFile.isEmpty {
+      let file = URL(fileURLWithPath: options.sampling.cohortFile, relativeTo: experiment.folder)
+      options.sampling.cohortFile = file.path
+    }
+    if experiment.method.poolsData {
+      options.sampling = CohortSampling()
+    } else if !hasGlobalModel {
+      if options.evaluation.clientSplits.isEmpty {
+        options.evaluation.clientSplits = options.evaluation.splits
+      }
+      options.evaluation.splits = []
+    }
+    return options
+  }
+
+  /// Whether the method makes one model for all; one that sends nothing leaves each client its own.
+  public var hasGlobalModel: Bool {
+    experiment.method.poolsData || experiment.method.card.visibility != .nothing
+  }
+
+  /// Makes the server's half, as it is before the first round.
+  public func makeServer() throws -> any ServerHalf {
+    try method.server(
+      ServerSetting(
+        initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation))
+  }
+
+  /// Makes the host of one worker: a module tree of its own over the shared weights.
+  public func makeHost() throws(ApusError) -> any ClientHost {
+    TrainingHost(self, model: try Self.makeModel(experiment, data, backbone))
+  }
+
+  /// Makes a trainer of one client's rows, with a model of its own.
+  public func makeTrainer(of client: ClientID) throws(ApusError) -> any LocalTrainer {
+    learner(of: client, model: try makeModel())
+  }
+
+  func learner(of client: ClientID, model: WorkerModel) -> Learner {
+    Learner(
+      model: model, rows: rows, positions: positions(of: client), commonTest: testRows,
+      initial: initial)
+  }
+
+  /// Makes the model with its adapters at their start values.
+  public func makeModel() throws(ApusError) -> WorkerModel {
+    try Self.makeModel(experiment, data, backbone)
+  }
+
+  /// Rows of one client by split.
+  func positions(of client: ClientID) -> [DataSplit: [Int]] {
+    positions.indices.contains(client.index) ? positions[client.index] : [:]
+  }
+
+  private static func makeModel(
+    _ experiment: Experiment, _ data: ExperimentData, _ backbone: Backbone
+  ) throws(ApusError) -> WorkerModel {
+    let random = RandomStream(seed: experiment.seed).substream("model")
+    let labels = data.federated.dataset.labelNames
+    guard labels.count >= 2 else {
+      throw ApusError(
+        .invalidData, at: data.federated.dataset.name,
+        "classification needs two classes at least, the rows have \(labels.count)",
+        remedy: "Choose the label column with data.columns.label")
+    }
+    let classifier = try backbone.makeClassifier(
+      labels: labels.count, pooling: experiment.model.pooling ?? backbone.checkpoint.pooling,
+      random: random.substream("head"))
+    let adapted = try AdaptedModel(
+      classifier, experiment.adapter, random: random.substream("adapter"))
+    return WorkerModel(classifier: classifier, adapted: adapted, device: backbone.device)
+  }
+}

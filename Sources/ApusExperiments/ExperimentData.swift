@@ -1,0 +1,100 @@
+public import ApusBase
+public import ApusCore
+public import ApusDatasets
+import Foundation
+
+/// The rows of an experiment and who holds them.
+public struct ExperimentData: Sendable {
+  /// Rows, partition and splits.
+  public let federated: FederatedDataset
+  /// What was found odd about the partition, one line each.
+  public let findings: [String]
+
+  /// Reads and divides the rows of an experiment; no model is needed.
+  ///
+  /// - Throws: ``ApusError`` with file and line for bad rows, or with the setting that cannot be
+  ///   followed.
+  public init(_ experiment: Experiment) throws(ApusError) {
+    let options = experiment.data
+    let random = RandomStream(seed: experiment.seed).substream("data")
+    let dataset = try Self.read(options, path: options.train, in: experiment.folder, random: random)
+    let policy: TestPolicy =
+      if let test = options.test {
+        .given(
+          try Self.read(
+            options, path: test, in: experiment.folder, random: random,
+            labelNames: dataset.labelNames))
+      } else if options.testRows == .holdOut {
+        .holdOut(fraction: options.testShare)
+      } else {
+        .perClient(fraction: options.testShare)
+      }
+    var specification = options.partition.specification
+    specification.file = specification.file.map {
+      URL(fileURLWithPath: $0, relativeTo: experiment.folder).path
+    }
+    federated = try Self.divide(
+      dataset, specification, policy: policy, validation: options.validationShare, random: random)
+    findings =
+      federated.partition.verify(against: federated.dataset, declared: specification)
+      + Self.skipped(dataset, federated.test)
+  }
+
+  /// The clients, in the order of the partition.
+  public var clients: [ClientID] {
+    federated.clients.enumerated().map { ClientID(index: $0.offset, name: $0.element.name) }
+  }
+
+  /// Rows of one client by split, as positions in ``FederatedDataset/dataset``.
+  func positions(of client: Int) -> [DataSplit: [Int]] {
+    let split = federated.clients[client].split
+    return [.train: split.train, .validation: split.validation, .test: split.test]
+  }
+
+  /// Rows of all clients by split, in client order.
+  var pooledPositions: [DataSplit: [Int]] {
+    var pooled: [DataSplit: [Int]] = [:]
+    for client in federated.clients.indices {
+      pooled.merge(positions(of: client)) { $0 + $1 }
+    }
+    return pooled
+  }
+
+  private static func divide(
+    _ dataset: Dataset, _ specification: PartitionSpecification, policy: TestPolicy,
+    validation: Double, random: RandomStream
+  ) throws(ApusError) -> FederatedDataset {
+    func open(_ partitioner: some Partitioner) throws(ApusError) -> FederatedDataset {
+      try FederatedDataset(
+        dataset, partitioner: partitioner, testPolicy: policy, validation: validation,
+        random: random)
+    }
+    return try open(try specification.makePartitioner())
+  }
+
+  private static func read(
+    _ options: DataOptions, path: String, in folder: URL, random: RandomStream,
+    labelNames: [String]? = nil
+  ) throws(ApusError) -> Dataset {
+    let file = URL(fileURLWithPath: path, relativeTo: folder)
+    let badRows: BadRowPolicy = options.badRows == .fail ? .fail : .skip(reports: 3)
+    let columns = options.columns.selection
+    switch options.source {
+    case .jsonl:
+      return try JSONLines.load([file], columns: columns, labelNames: labelNames, badRows: badRows)
+    case .csv, .tsv:
+      return try DelimitedTable.load(
+        [file], format: options.source == .csv ? .csv : .tsv, columns: columns,
+        labelNames: labelNames, badRows: badRows)
+    case .debianPackages:
+      return try options.debian.packages.load(random: random.substream("debian"))
+    }
+  }
+
+  private static func skipped(_ sets: Dataset...) -> [String] {
+    sets.filter { $0.skipped.count > 0 }.map { set in
+      "\(set.name): \(set.skipped.count) rows left out, such as "
+        + set.skipped.reports.prefix(1).joined()
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import ApusAdapters
+public import ApusBase
+import ApusCore
+import ApusModels
+import ApusTorch
+public import Foundation
+
+/// Sends given token ids through a checkpoint: how parity is checked from outside.
+public enum ModelProbe {
+  /// Reads token ids, runs the model in evaluation, writes what it gives.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: A checkpoint folder.
+  ///   - adapter: An adapter folder for it; nil for the checkpoint alone.
+  ///   - input: Safetensors with `input_ids` [B, L] and, optionally, `attention_mask` and
+  ///     `token_type_ids`. Masked places are to the right of the tokens.
+  ///   - output: Gets `logits` [B, C], or `last_hidden_state` [B, L, D] and `pooler_output`
+  ///     [B, D] if neither checkpoint nor adapter has a head.
+  /// - Throws: ``ApusError`` for files that are missing, malformed or do not fit together.
+  public static func writeOutputs(
+    checkpoint: URL, adapter: URL?, input: URL, output: URL
+  ) throws(ApusError) {
+    let opened = try Checkpoint(folder: checkpoint)
+    let batch = try batch(SafetensorsFile(contentsOf: input), file: input.path)
+    let folder = try adapter.map { (url) throws(ApusError) in try AdapterFolder(reading: url) }
+    let head = folder?.tensors.first { $0.name.hasSuffix("classifier.weight") }?.tensor.size(0)
+    let pooling = folder?.notes.flatMap { Pooling(rawValue: $0.pooling) } ?? opened.pooling
+    let labels = head ?? max(opened.labels.count, 1)
+    let model = try Backbone(opened).makeClassifier(
+      labels: labels, pooling: pooling, random: RandomStream(seed: 0))
+    if let folder { _ = try AdaptedModel(model, folder) }
+    try model.check(batch.tokens)
+    var results: [(name: String, tensor: Tensor)] = []
+    if head != nil || !model.hasFreshHead {
+      results.append(("logits", model.evaluatedLogits(batch.tokens)))
+    } else {
+      let hidden = withoutGradient { model.hidden(batch.tokens).to(.float32) }
+      let padded = batch.tokens.layout.padded(hidden)
+      let gap = batch.width - padded.size(1)
+      results.append(("last_hidden_state", padded.padded([0, 0, 0, gap])))
+      if pooling == .cls {
+        results.append(("pooler_output", withoutGradient { model.features(batch.tokens) }))
+      }
+    }
+    try Tensor.check(checkpoint.path)
+    try Safetensors.write(results, metadata: ["format": "pt"], to: output)
+  }
+
+  /// The examples of an input file, without their padding.
+  private static func batch(
+    _ file: SafetensorsFile, file name: String
+  ) throws(ApusError) -> (tokens: TokenBatch, width: Int) {
+    let ids = try file.tensor("input_ids")
+    guard ids.rank == 2, ids.size(0) > 0, ids.size(1) > 0 else {
+      throw ApusError(
+        .invalidData, at: "\(name), input_ids", "expected shape [B, L], got \(ids.shape)",
+        remedy: "Write one row for each example")
+    }
+    let mask = try optional("attention_mask", like: ids, in: file, name) ?? ids.onesLike
+    let types = try optional("token_type_ids", like: ids, in: file, name)
+    let width = ids.size(1)
+    var examples: [[Int]] = []
+    var segments: [[Int]] = []
+    let (allIDs, allMask, allTypes) = (ids.ints, mask.ints, types?.ints)
+    for row in 0..<ids.size(0) {
+      let range = (row * width)..<((row + 1) * width)
+      let length = allMask[range].prefix { $0 != 0 }.count
+      guard length > 0, allMask[range].dropFirst(length).allSatisfy({ $0 == 0 }) else {
+        throw ApusError(
+          .unsupported, at: "\(name), attention_mask, row \(row)",
+          "masked places must be to the right of at least one token",
+          remedy: "Pad on the right")
+      }
+      examples.append(Array(allIDs[range].prefix(length)))
+      segments.append(
+        allTypes.map { Array($0[range].prefix(length)) } ?? Array(repeating: 0, count: length))
+    }
+    try Tensor.check(name)
+    return (try TokenBatch(examples, types: segments), width)
+  }
+
+  private static func optional(
+    _ key: String, like ids: Tensor, in file: SafetensorsFile, _ name: String
+  ) throws(ApusError) -> Tensor? {
+    guard file.names.contains(key) else { return nil }
+    let tensor = try file.tensor(key)
+    guard tensor.shape == ids.shape else {
+      throw ApusError(
+        .shapeMismatch, at: "\(name), \(key)",
+        "expected the shape \(ids.shape) of input_ids, got \(tensor.shape)",
+        remedy: "Write both for the same examples")
+    }
+    return tensor
+  }
+}

@@ -1,0 +1,41 @@
+import ApusAdapters
+import ApusBase
+import ApusCore
+import ApusSimulation
+import ApusTraining
+
+/// Clients of an experiment on one worker: one model, used by one client after another.
+final class TrainingHost: ClientHost {
+  private let assembly: Assembly
+  private let model: WorkerModel
+
+  init(_ assembly: Assembly, model: WorkerModel) {
+    self.assembly = assembly
+    self.model = model
+  }
+
+  func half(of client: ClientID) throws -> any ClientHalf {
+    try assembly.method.client(
+      ClientSetting(
+        id: client, trainer: assembly.learner(of: client, model: model),
+        training: assembly.experiment.training))
+  }
+
+  func evaluate(
+    _ global: NamedTensors, split: DataSplit, shard: Int, of shards: Int
+  ) async throws -> MetricSums {
+    let all = split == .test ? Array(0..<assembly.testRows.count) : pooled(split)
+    // Every shard gets rows of all lengths, so that shards take the same time.
+    let own = all.indices.filter { $0 % shards == shard }.map { all[$0] }
+    let rows = split == .test ? assembly.testRows : assembly.rows
+    let learner = Learner(
+      model: model, rows: rows, positions: [:], commonTest: assembly.testRows,
+      initial: assembly.initial)
+    try learner.load(global)
+    return try learner.scores(own, of: rows).sums
+  }
+
+  private func pooled(_ split: DataSplit) -> [Int] {
+    assembly.clients.flatMap { assembly.positions(of: $0.id)[split] ?? [] }
+  }
+}

@@ -1,0 +1,137 @@
+import ApusAdapters
+import ApusBase
+public import ApusCore
+import ApusDatasets
+import ApusModels
+import ApusTorch
+
+/// Trains and measures an adapted classifier on one client's rows.
+///
+/// Rows are packed without padding, the optimizer is fresh in every phase, and every draw comes
+/// from the work's stream, so a phase depends on its start values, its rows and its stream alone.
+public final class Learner: LocalTrainer {
+  public let initial: NamedTensors
+  private let model: WorkerModel
+  private let rows: TokenizedRows
+  private let positions: [DataSplit: [Int]]
+  private let commonTest: TokenizedRows
+
+  /// Tokens that evaluation sends through the model at once.
+  private static let evaluationTokens = 2_048
+
+  /// A learner for the rows at these positions.
+  ///
+  /// - Parameters:
+  ///   - model: The worker's model; used by one client after another.
+  ///   - rows: All rows of the federation.
+  ///   - positions: The client's rows by split.
+  ///   - commonTest: Test rows of the whole federation, for clients without test rows of their own.
+  ///   - initial: The trainable tensors as every client starts with them.
+  public init(
+    model: WorkerModel, rows: TokenizedRows, positions: [DataSplit: [Int]],
+    commonTest: TokenizedRows, initial: NamedTensors
+  ) {
+    self.model = model
+    self.rows = rows
+    self.positions = positions
+    self.commonTest = commonTest
+    self.initial = initial
+  }
+
+  public var sampleCount: Int { positions[.train]?.count ?? 0 }
+
+  public var trainables: NamedTensors { model.adapted.values }
+
+  public func load(_ values: NamedTensors) throws { try model.adapted.load(values) }
+
+  public func train(_ work: LocalWork) async throws -> TrainingOutcome {
+    guard let own = positions[.train], !own.isEmpty else {
+      throw ApusError(
+        .silentFailure, at: "local training", "there are no training rows",
+        remedy: "Give every client rows, or leave it out of the partition")
+    }
+    let training = work.training
+    let moving = model.adapted.trainables.filter { work.selects($0.name) }
+    guard !moving.isEmpty else {
+      throw ApusError(
+        .silentFailure, at: "local training", "no tensor is selected to train",
+        remedy: "Check the method's selection and the adapter's targets")
+    }
+    let leaves = moving.map(\.leaf)
+    let anchors = training.proximal > 0 ? leaves.map { $0.detached().cloned() } : []
+    var optimizer = try training.optimizer.configuration.makeOptimizer()
+    let schedule = try training.makeSchedule()
+    let stepsPerEpoch = (own.count + training.batchSize - 1) / training.batchSize
+    let steps = min(stepsPerEpoch * training.localEpochs, work.stepLimit ?? .max)
+    var outcome = TrainingOutcome(steps: 0, meanLoss: 0, rows: 0, tokens: 0)
+    for epoch in 0..<training.localEpochs where outcome.steps < steps {
+      let plan = try BatchPlan.shuffled(
+        count: own.count, batchSize: training.batchSize,
+        random: work.random.substream("batches", epoch))
+      for places in plan.batches where outcome.steps < steps {
+        try Task.checkCancellation()
+        let batch = places.map { own[$0] }
+        let loss = try step(
+          batch, random: work.random.substream("step", outcome.steps), leaves: leaves,
+          anchors: anchors, training: training,
+          rate: training.learningRate * schedule.factor(step: outcome.steps, of: steps),
+          optimizer: &optimizer)
+        guard loss.isFinite else {
+          throw ApusError(
+            .nonFinite, at: "local training, step \(outcome.steps)", "the loss is \(loss)",
+            remedy: "Lower learning-rate or set clip-norm")
+        }
+        outcome.meanLoss += (loss - outcome.meanLoss) / Double(outcome.steps + 1)
+        outcome.steps += 1
+        outcome.rows += batch.count
+        outcome.tokens += batch.reduce(0) { $0 + rows.ids[$1].count }
+      }
+    }
+    return outcome
+  }
+
+  /// One optimizer step; returns the loss before it.
+  private func step(
+    _ batch: [Int], random: RandomStream, leaves: [Tensor], anchors: [Tensor],
+    training: LocalTraining, rate: Double, optimizer: inout any Optimizer
+  ) throws -> Double {
+    let tokens = try rows.batch(batch, device: model.device)
+    let loss = model.classifier.loss(
+      tokens, labels: rows.targets(batch, device: model.device), random: random)
+    var gradients = loss.gradients(by: leaves)
+    for (index, anchor) in anchors.enumerated() {  // g + μ(φ − φᵗ)
+      let pull = withoutGradient { (leaves[index] - anchor) * training.proximal }
+      gradients[index] = withoutGradient { gradients[index].map { $0 + pull } ?? pull }
+    }
+    if training.clipNorm > 0 { gradients = clipped(gradients, toNorm: training.clipNorm).gradients }
+    optimizer.step(leaves, gradients: gradients, learningRate: rate)
+    let value = loss.item
+    try Tensor.check("local training")
+    return value
+  }
+
+  public func evaluate(_ split: DataSplit) async throws -> Metrics {
+    let own = positions[split] ?? []
+    guard split == .test, own.isEmpty else { return try scores(own, of: rows).metrics }
+    return try scores(Array(0..<commonTest.count), of: commonTest).metrics
+  }
+
+  /// Measures the present values on the rows at these positions.
+  ///
+  /// - Throws: ``ApusError`` `.tensorOperation` if the model fails.
+  public func scores(
+    _ positions: [Int], of rows: TokenizedRows
+  ) throws -> ClassificationScores {
+    var scores = ClassificationScores()
+    let plan = try BatchPlan.sortedByLength(
+      positions.map { rows.ids[$0].count }, tokenBudget: Self.evaluationTokens)
+    for places in plan.batches {
+      try Task.checkCancellation()
+      let batch = places.map { positions[$0] }
+      let logits = model.classifier.evaluatedLogits(try rows.batch(batch, device: model.device))
+      scores.add(logits: logits, labels: rows.targets(batch, device: model.device))
+    }
+    try Tensor.check("evaluation")
+    return scores
+  }
+}

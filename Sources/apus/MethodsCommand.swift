@@ -1,0 +1,56 @@
+import ApusCore
+import ApusExperiments
+import ApusMethods
+import ApusReports
+import ArgumentParser
+
+/// `apus methods`: the catalogue, or one card of it.
+struct MethodsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "methods", abstract: "List the methods, or show one with its options.")
+
+  @Argument(help: "A method's name; without it, all are listed.")
+  var method: String?
+
+  @ArgumentParser.OptionGroup var format: FormatArguments
+
+  func run() throws {
+    guard let method else { return format.show(MethodReport.catalogue) }
+    format.show(MethodReport.card(of: try MethodCatalog.entry(method)))
+  }
+}
+
+/// Tables about methods.
+enum MethodReport {
+  /// One row a method.
+  static var catalogue: Table {
+    var table = Table([
+      .init("method"), .init("family"), .init("what the server sees", key: "visibility"),
+      .init("addresses"), .init("what it does", key: "summary"),
+    ])
+    for entry in MethodCatalog.all {
+      table.append([
+        .text(entry.card.id), .text(entry.card.family.rawValue),
+        .text(entry.card.visibility.rawValue),
+        .text(entry.card.challenges.isEmpty ? "–" : entry.card.challenges.joined(separator: ", ")),
+        .text(entry.card.summary),
+      ])
+    }
+    return table
+  }
+
+  /// One row a property or setting of a method.
+  static func card(of entry: MethodCatalog.Entry) -> Table {
+    var table = Table([.init("what", key: "key"), .init("value")])
+    let card = entry.card
+    for (key, value) in [
+      ("name", card.name), ("family", card.family.rawValue), ("summary", card.summary),
+      ("paper", card.paper), ("leaves the client", card.leavesClient),
+      ("server sees", card.visibility.rawValue), ("file", entry.path),
+    ] { table.append([.text(key), .text(value)]) }
+    for (key, value) in SettingList.settings(of: entry.defaultOptions, under: "method")
+      + SettingList.settings(of: entry.localTraining, under: "training")
+    { table.append([.text(key), .text(value)]) }
+    return table
+  }
+}

@@ -1,0 +1,148 @@
+import ApusBase
+import ApusCore
+import ApusDatasets
+import ApusExperiments
+import ApusMethods
+import ApusModels
+import ApusReports
+import ApusSimulation
+import Foundation
+
+/// What a finished run amounts to: a table, curves, and where the adapter is.
+struct RunSummary {
+  private let folder: URL
+  private let rounds: [RoundRecord]
+  private let metrics: [MetricRow]
+  private let majorityShare: Double
+  private let backboneBytes: Int
+  private let title: String
+  private let hasGlobalModel: Bool
+
+  init(_ run: ExperimentRun) throws {
+    let archive = try run.archive()
+    folder = run.folder
+    rounds = try archive.rounds()
+    metrics = try archive.metrics()
+    let federated = run.assembly.data.federated
+    majorityShare = try HeterogeneityReport(federated.partition, of: federated.dataset)
+      .majorityShare
+    backboneBytes = run.assembly.backbone.weights.elementCount * 4
+    hasGlobalModel = run.assembly.hasGlobalModel
+    title = "\(run.assembly.experiment.name), \(run.assembly.experiment.method.card.name)"
+  }
+
+  /// Numbers of the scope that the method has: the global model, or the clients' own.
+  private func curve(_ metric: String) -> [(round: Int, value: Double)] {
+    let global = metrics.filter { $0.scope == "global/test" && $0.metric == metric }
+    let personal = metrics.filter {
+      $0.scope == "clients/test" && $0.metric == "\(metric).mean"
+    }
+    return (global.isEmpty ? personal : global).map { ($0.round, $0.value) }
+  }
+
+  /// Bytes that had crossed, both ways, when a round ended.
+  private func traffic(after round: Int) -> Double {
+    let bytes = rounds.prefix { $0.index <= round }
+      .reduce(0) { $0 + $1.uplinkBytes + $1.downlinkBytes }
+    return Double(bytes)
+  }
+
+  private var accuracyByRound: LineChart {
+    LineChart(
+      title: "\(title): accuracy by round", x: .init("round", .whole),
+      y: .init("accuracy", .percent),
+      series: [
+        .init("test accuracy", curve("accuracy").map { .init(Double($0.round + 1), $0.value) })
+      ],
+      references: [.init("majority class", y: majorityShare)])
+  }
+
+  private var accuracyByBytes: LineChart {
+    LineChart(
+      title: "\(title): accuracy by traffic", x: .init("sent and received", .bytes),
+      y: .init("accuracy", .percent),
+      series: [
+        .init(
+          "test accuracy", curve("accuracy").map { .init(traffic(after: $0.round), $0.value) })
+      ], references: [.init("majority class", y: majorityShare)])
+  }
+
+  private var adapter: String { folder.appending(path: "adapter").path }
+
+  /// Writes both curves as SVG into the run's folder.
+  func writeCurves() throws(ApusError) {
+    for (name, chart) in [("rounds", accuracyByRound), ("megabytes", accuracyByBytes)] {
+      let file = folder.appending(path: "accuracy-by-\(name).svg")
+      try OutputFile.write(Data(chart.svg.utf8), to: file.path)
+    }
+  }
+
+  /// The final table and the curves, for a terminal.
+  func text(on terminal: Terminal) -> String {
+    var text = ""
+    if curve("accuracy").count > 1 {
+      text += accuracyByRound.text(on: terminal, rows: 10) + "\n"
+      if traffic(after: .max) > 0 { text += accuracyByBytes.text(on: terminal, rows: 8) + "\n" }
+    }
+    text += table.text(on: terminal)
+    return text
+      + (hasGlobalModel
+        ? "Adapter: \(adapter)\n"
+        : "Each client keeps a model of its own; there is none to export.\n")
+  }
+
+  private var table: Table {
+    var table = Table([.init("result"), .init("value", .right), .init("")])
+    for (name, value, note) in lines { table.append([.text(name), value, .text(note)]) }
+    return table
+  }
+
+  private var lines: [(String, Table.Cell, String)] {
+    let up = rounds.reduce(0) { $0 + $1.uplinkBytes }
+    let down = rounds.reduce(0) { $0 + $1.downlinkBytes }
+    let participations = rounds.reduce(0) { $0 + $1.clients.count }
+    let full = 2 * participations * backboneBytes
+    var lines: [(String, Table.Cell, String)] = []
+    let accuracy = curve("accuracy")
+    if let last = accuracy.last {
+      let best = accuracy.map(\.value).max() ?? last.value
+      lines.append(("test accuracy", .percent(last.value), "best \(Quantity.percent(best))"))
+    }
+    lines.append(("majority class", .percent(majorityShare), "always guessing it"))
+    if let loss = curve("loss").last { lines.append(("test loss", .number(loss.value), "nats")) }
+    if let bias = metrics.last(where: { $0.metric == "aggregation_bias" }) {
+      lines.append(
+        ("aggregation bias", .number(bias.value), "‖Σ pBA − B̄Ā‖ / ‖Σ pBA‖, last round"))
+    }
+    lines.append(("rounds", .count(rounds.count), "\(participations) clients in all"))
+    lines.append(("sent by clients", .bytes(up), Quantity.exactBytes(up)))
+    lines.append(("sent to clients", .bytes(down), Quantity.exactBytes(down)))
+    if hasGlobalModel, up + down > 0 {
+      let ratio = Quantity.number(Double(full) / Double(up + down), digits: 0)
+      lines.append(("full fine-tuning would send", .bytes(full), "\(ratio)× as much"))
+    }
+    let seconds = rounds.reduce(0) { $0 + $1.wallSeconds }
+    lines.append(("time", .seconds(seconds), "of all rounds, evaluation included"))
+    let virtual = rounds.reduce(0) { $0 + $1.virtualSeconds }
+    if virtual > 0 { lines.append(("virtual time", .seconds(virtual), "on the clients' devices")) }
+    return lines
+  }
+
+  /// The result as one JSON object.
+  var json: String {
+    let object: [String: Any] = [
+      "event": "result",
+      "accuracy": curve("accuracy").last?.value ?? NSNull(),
+      "loss": curve("loss").last?.value ?? NSNull(),
+      "majorityShare": majorityShare,
+      "rounds": rounds.count,
+      "uplinkBytes": rounds.reduce(0) { $0 + $1.uplinkBytes },
+      "downlinkBytes": rounds.reduce(0) { $0 + $1.downlinkBytes },
+      "seconds": rounds.reduce(0) { $0 + $1.wallSeconds },
+      "adapter": hasGlobalModel ? adapter : NSNull(),
+    ]
+    let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
+    let data = (try? JSONSerialization.data(withJSONObject: object, options: options)) ?? Data()
+    return String(decoding: data, as: UTF8.self)
+  }
+}

@@ -1,0 +1,93 @@
+import ApusTestSupport
+import Foundation
+import Testing
+
+/// What a person meets on the command line.
+@Suite struct CommandLaws {
+  @Test func `a run reports, exports and predicts`() throws {
+    let tiny = try TinyFederation(rounds: 2)
+    defer { tiny.remove() }
+    let run = try CommandProcess.run(["run", "tiny.yaml"], in: tiny.folder)
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.errors.contains("round 2/2"))
+    #expect(run.output.contains("majority class"))
+    #expect(!run.output.contains("\u{1B}"))
+    for file in [
+      "run.sqlite", "experiment.yaml", "metrics.csv", "accuracy-by-rounds.svg",
+      "accuracy-by-megabytes.svg", "adapter/adapter_config.json", "adapter/README.md",
+    ] {
+      let path = tiny.folder.appending(path: "runs/tiny/\(file)").path
+      #expect(FileManager.default.fileExists(atPath: path), "\(file)")
+    }
+    let labels = try CommandProcess.run(
+      ["predict", "runs/tiny"], in: tiny.folder, input: "the ship\nold seed and soil\n\n")
+    #expect(labels.output.split(separator: "\n").count == 3, "\(labels.errors)")
+    let scores = try CommandProcess.run(
+      ["predict", "runs/tiny", "--json", "anchor"], in: tiny.folder)
+    #expect(scores.output.contains("\"scores\""))
+    let merged = try CommandProcess.run(
+      ["export", "runs/tiny", "--merged", "--out", "merged"], in: tiny.folder)
+    #expect(merged.status == 0, "\(merged.errors)")
+    let same = try CommandProcess.run(["predict", "merged", "the ship"], in: tiny.folder)
+    #expect(same.output.hasPrefix(String(labels.output.prefix { $0 != "\t" })))
+    let runs = try CommandProcess.run(["runs", "--format", "csv"], in: tiny.folder)
+    #expect(runs.output.contains("tiny,fedit,2 of 2"))
+  }
+
+  @Test(arguments: [
+    (["training.learning-rat=1"], "Did you mean \"learning-rate\"?"),
+    (["method.name=fedlt"], "Did you mean \"fedit\"?"),
+    (["model.precision=float12"], "float32, bfloat16"),
+    (["federation.rounds=many"], "expected a whole number"),
+    (["adapter.targets=[nothing]"], "nothing"),
+    (["data.columns.text=txt"], "txt"),
+    (["model.checkpoint=missing"], "config.json"),
+    (["training.batch-size=0"], "training.batch-size"),
+  ])
+  func `a wrong setting is named with what is right`(settings: [String], says: String) throws {
+    let tiny = try TinyFederation(rounds: 1)
+    defer { tiny.remove() }
+    let result = try CommandProcess.run(
+      ["run", "tiny.yaml", "--quiet"] + settings.flatMap { ["--set", $0] }, in: tiny.folder)
+    #expect(result.status != 0)
+    #expect(result.errors.hasPrefix("apus: "))
+    #expect(result.errors.contains(says), "\(result.errors)")
+    #expect(result.errors.split(separator: "\n").count == 1)
+  }
+
+  @Test func `a bad row is named with file and line`() throws {
+    let tiny = try TinyFederation(rounds: 1)
+    defer { tiny.remove() }
+    let file = tiny.folder.appending(path: "rows.jsonl")
+    var rows = try String(contentsOf: file, encoding: .utf8)
+    rows += "{\"text\": 5, \"label\": 1, \"owner\": \"owner 1\"}\n"
+    try Data(rows.utf8).write(to: file)
+    let count = rows.split(separator: "\n").count
+    let result = try CommandProcess.run(["run", "tiny.yaml", "--quiet"], in: tiny.folder)
+    #expect(result.status == 65)
+    #expect(result.errors.contains("rows.jsonl:\(count)"), "\(result.errors)")
+  }
+
+  @Test func `tokens of lines come out as one JSON array a line`() throws {
+    let tiny = try TinyFederation(rounds: 1)
+    defer { tiny.remove() }
+    let result = try CommandProcess.run(
+      ["tokenize", "checkpoint"], in: tiny.folder, input: "the ship\n\nunknown word")
+    let lines = result.output.split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(lines.count == 4)
+    #expect(lines[1] == "[2, 3]")
+    #expect(lines[2] == "[2, 1, 1, 3]")
+  }
+
+  @Test func `the data command shows every client and the measures`() throws {
+    let tiny = try TinyFederation(rounds: 1)
+    defer { tiny.remove() }
+    let result = try CommandProcess.run(["data", "tiny.yaml", "--svg", "d.svg"], in: tiny.folder)
+    #expect(result.status == 0, "\(result.errors)")
+    for client in 0..<5 { #expect(result.output.contains("owner \(client)")) }
+    #expect(result.output.contains("label skew"))
+    let svg = try String(
+      contentsOf: tiny.folder.appending(path: "d.svg"), encoding: .utf8)
+    #expect(svg.contains("<svg"))
+  }
+}
