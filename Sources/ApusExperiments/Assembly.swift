@@ -66,6 +66,7 @@ public struct Assembly: Sendable {
     let model = try Self.makeModel(experiment, data, backbone)
     initial = model.adapted.values
     factorPairs = model.adapted.factorPairs
+    LibTorch.releaseUnusedMemory()  // what parsing and tokenizing needed
   }
 
   /// How the run goes on, as this method needs it.

@@ -41,18 +41,3 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
     if case .cuda(let index) = self { Int32(index) } else { 0 }
   }
 }
-
-/// libtorch as this process uses it.
-public enum LibTorch {
-  /// Version of the linked libtorch, such as 2.13.0.
-  public static var version: String { String(cString: apus_libtorch_version()) }
-
-  /// Number of threads that one operation may use; a setting of the calling thread.
-  ///
-  /// The bits of a matrix product can depend on it, so Apus keeps it at 1 and runs one worker per
-  /// core instead.
-  public static var threadsPerOperation: Int {
-    get { Int(apus_threads()) }
-    set { apus_set_threads(Int32(newValue)) }
-  }
-}

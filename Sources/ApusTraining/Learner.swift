@@ -17,7 +17,7 @@ public final class Learner: LocalTrainer {
   private let commonTest: TokenizedRows
 
   /// Tokens that evaluation sends through the model at once.
-  private static let evaluationTokens = 2_048
+  private static let evaluationTokens = 1_024
 
   /// A learner for the rows at these positions.
   ///

@@ -4,6 +4,10 @@
 #include <ATen/detail/MPSHooksInterface.h>
 #include <torch/version.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <cstring>
 
@@ -53,6 +57,18 @@ int apus_threads(void) { return at::get_num_threads(); }
 bool apus_cuda_available(void) { return at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0; }
 int apus_cuda_count(void) { return at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0; }
 bool apus_mps_available(void) { return at::hasMPS(); }
+
+void apus_use_one_heap(void) {
+#ifdef __GLIBC__
+  mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
+void apus_release_unused_memory(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
 
 void apus_synchronize(apus_device_kind kind) {
   apus::guarded<bool>("synchronize", false, [&] {

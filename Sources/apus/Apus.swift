@@ -1,5 +1,6 @@
 import ApusBase
 import ApusReports
+import ApusTorch
 import ArgumentParser
 import Foundation
 
@@ -22,6 +23,7 @@ struct Apus: AsyncParsableCommand {
     ])
 
   static func main() async {
+    LibTorch.limitHeldMemory()
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {

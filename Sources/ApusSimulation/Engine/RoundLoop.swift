@@ -78,7 +78,9 @@ final class RoundLoop<Runner: ClientRunner> {
       commit.events.append(event)
       observer(.noticed(event))
     }
+    LibTorch.releaseUnusedMemory()
     let rows = try await measure(after: round)
+    LibTorch.releaseUnusedMemory()
     if !rows.isEmpty { observer(.measured(rows)) }
     commit.metrics += rows
     commit.record.wallSeconds = (ContinuousClock.now - clock) / .seconds(1)
