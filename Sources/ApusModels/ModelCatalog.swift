@@ -53,7 +53,9 @@ public enum ModelCatalog {
   }
 
   /// Every architecture.
-  public static let all: [Architecture] = [Bert.architecture]
+  public static let all: [Architecture] = [
+    Bert.architecture, Roberta.architecture, Roberta.multilingual,
+  ]
 
   /// The architecture that a `config.json` names, by `model_type` or else by `architectures`.
   ///
