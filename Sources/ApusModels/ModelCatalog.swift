@@ -54,7 +54,7 @@ public enum ModelCatalog {
 
   /// Every architecture.
   public static let all: [Architecture] = [
-    Bert.architecture, Roberta.architecture, Roberta.multilingual,
+    Bert.architecture, Roberta.architecture, Roberta.multilingual, DistilBert.architecture,
   ]
 
   /// The architecture that a `config.json` names, by `model_type` or else by `architectures`.

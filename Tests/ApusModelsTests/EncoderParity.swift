@@ -134,9 +134,27 @@ import Testing
     #expect(throws: ApusError.self) { try model.check(TokenBatch([[5]], types: [[1]])) }
   }
 
+  @Test func `DistilBERT ignores segments, and reads a table of sines from the file`() throws {
+    let golden = try EncoderGolden("distilbert")
+    let model = try golden.model()
+    let ones = golden.examples.map { $0.map { _ in 1 } }
+    let batch = try TokenBatch(golden.examples, types: ones)
+    try model.check(batch)
+    let logits = model.evaluatedLogits(batch)
+    #expect(try logits.isIdentical(to: model.evaluatedLogits(golden.batch)))
+    try withCopy(of: golden) {
+      $0["sinusoidal_pos_embds"] = true
+    } then: { folder in
+      let sines = try Backbone(Checkpoint(folder: folder)).makeClassifier(
+        labels: 3, pooling: .cls, random: RandomStream(seed: 1))
+      #expect(try sines.evaluatedLogits(golden.batch).isIdentical(to: logits))
+    }
+  }
+
   @Test(arguments: [
     ("roberta", "position_embedding_type", "relative_key" as any Sendable, "absolute"),
     ("roberta", "is_decoder", true, "encoder"), ("roberta", "pad_token_id", -1, "-1"),
+    ("distilbert", "n_heads", 5, "heads"), ("distilbert", "activation", "geluu", "gelu"),
   ])
   func `an odd value in config.json is named`(
     name: String, field: String, value: any Sendable, told: String
