@@ -55,6 +55,7 @@ public enum ModelCatalog {
   /// Every architecture.
   public static let all: [Architecture] = [
     Bert.architecture, Roberta.architecture, Roberta.multilingual, DistilBert.architecture,
+    Albert.architecture,
   ]
 
   /// The architecture that a `config.json` names, by `model_type` or else by `architectures`.

@@ -9,7 +9,7 @@ import Testing
 
 /// Adapters that Python's PEFT wrote for encoders other than BERT.
 @Suite struct EncoderAdapters {
-  static let names = ["roberta", "distilbert"]
+  static let names = ["roberta", "distilbert", "albert"]
 
   /// A tiny model of `Tests/Fixtures`, and what Python made of it.
   private struct Fixture {

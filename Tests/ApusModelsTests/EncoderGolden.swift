@@ -8,7 +8,7 @@ import Testing
 /// What transformers and PEFT computed of a tiny checkpoint of some architecture.
 struct EncoderGolden: CustomTestStringConvertible {
   /// Folders of `Tests/Fixtures` that `encoders.py` filled.
-  static let names = ["roberta", "distilbert"]
+  static let names = ["roberta", "distilbert", "albert"]
 
   let name: String
   let file: SafetensorsFile
