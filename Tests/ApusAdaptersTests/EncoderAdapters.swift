@@ -9,7 +9,9 @@ import Testing
 
 /// Adapters that Python's PEFT wrote for encoders other than BERT.
 @Suite struct EncoderAdapters {
-  static let names = ["roberta", "distilbert", "albert"]
+  static let names = [
+    "roberta", "distilbert", "albert", "deberta_v2/v3", "deberta_v2/v2", "deberta_v2/content",
+  ]
 
   /// A tiny model of `Tests/Fixtures`, and what Python made of it.
   private struct Fixture {
@@ -102,6 +104,32 @@ import Testing
       expectClose(
         fixture.model.evaluatedLogits(fixture.batch), try found.tensor("logits.0"),
         absolute: 1e-5, relative: 1e-4)
+    }
+  }
+
+  @Test func `a drawn layer that no folder would hold is refused`() throws {
+    let fixture = try Fixture("deberta_v2/v3")
+    try withTemporaryFolder { folder in
+      let names = ["config.json", "model.safetensors"]
+      let stored = try SafetensorsFile(
+        contentsOf: fixture.checkpoint.folder.appending(path: names[1]))
+      try FileManager.default.copyItem(
+        at: fixture.checkpoint.folder.appending(path: names[0]),
+        to: folder.appending(path: names[0]))
+      try Safetensors.write(
+        try stored.names.filter { !$0.hasPrefix("pooler.") }.map { ($0, try stored.tensor($0)) },
+        to: folder.appending(path: names[1]))
+      let model = try Backbone(Checkpoint(folder: folder)).makeClassifier(
+        labels: 3, pooling: .cls, random: RandomStream(seed: 1))
+      #expect(model.drawnModules == ["pooler.dense"])
+      var configuration = fixture.customary
+      let error = #expect(throws: ApusError.self) {
+        try AdaptedModel(model, configuration, random: RandomStream(seed: 2))
+      }
+      #expect(error?.remedy.contains("pooler.dense") == true)
+      configuration.modulesToSave.append("pooler.dense")
+      let adapted = try AdaptedModel(model, configuration, random: RandomStream(seed: 2))
+      #expect(adapted.values.names.contains { $0.hasSuffix("pooler.dense.weight") })
     }
   }
 }

@@ -8,7 +8,9 @@ import Testing
 /// What transformers and PEFT computed of a tiny checkpoint of some architecture.
 struct EncoderGolden: CustomTestStringConvertible {
   /// Folders of `Tests/Fixtures` that `encoders.py` filled.
-  static let names = ["roberta", "distilbert", "albert"]
+  static let names = [
+    "roberta", "distilbert", "albert", "deberta_v2/v3", "deberta_v2/v2", "deberta_v2/content",
+  ]
 
   let name: String
   let file: SafetensorsFile

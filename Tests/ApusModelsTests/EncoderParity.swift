@@ -156,7 +156,10 @@ import Testing
     ("roberta", "is_decoder", true, "encoder"), ("roberta", "pad_token_id", -1, "-1"),
     ("distilbert", "n_heads", 5, "heads"), ("distilbert", "activation", "geluu", "gelu"),
     ("albert", "num_hidden_groups", 4, "4"), ("albert", "inner_group_num", 1, "unexpected"),
-    ("albert", "embedding_size", 8, "[96, 8]"),
+    ("albert", "embedding_size", 8, "[96, 8]"), ("deberta_v2/v3", "position_buckets", 1, "buckets"),
+    ("deberta_v2/v3", "pos_att_type", 5, "array"), ("deberta_v2/v2", "conv_kernel_size", 3, "3"),
+    ("deberta_v2/v2", "share_att_key", true, "unexpected"),
+    ("deberta_v2/content", "attention_head_size", 4, "4"),
   ])
   func `an odd value in config.json is named`(
     name: String, field: String, value: any Sendable, told: String
