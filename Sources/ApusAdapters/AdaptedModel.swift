@@ -65,6 +65,8 @@ public final class AdaptedModel {
     }
     head = TrainedParameters.below(Self.headNames, in: model)
       .map { ("\(Self.prefix)\($0.name)", $0.parameter) }
+    let stored = Self.headNames + configuration.modulesToSave
+    try Self.requireStored(model.drawnModules, by: stored)
     replaced = (trained.parameters.map(\.parameter) + head.map(\.parameter))
       .map { ($0, $0.value) }
     for (name, parameter) in trained.parameters {
@@ -79,6 +81,19 @@ public final class AdaptedModel {
     self.model = model
     self.configuration = configuration
     try Tensor.check("adapters")
+  }
+
+  /// Refuses layers that were drawn and that no adapter folder would hold: whoever opens it would
+  /// draw others.
+  private static func requireStored(
+    _ drawn: [String], by names: [String]
+  ) throws(ApusError) {
+    for path in drawn where !names.contains(where: { ".\(path).".contains("\($0).") }) {
+      throw ApusError(
+        .silentFailure, at: "modules-to-save",
+        "the checkpoint has no \(path), and the adapter would not store what was drawn for it",
+        remedy: "Add \(path) to the modules to save")
+    }
   }
 
   /// Copies of the trainable tensors as they are now.

@@ -68,6 +68,13 @@ public struct AdapterFolder: Sendable {
     }
   }
 
+  /// Classes of the head that the folder holds, the rows of its last layer; nil if it holds none.
+  public var classCount: Int? {
+    let layers = AdaptedModel.headNames + AdaptedModel.headNames.map { "\($0).out_proj" }
+    let names = layers.map { "\(AdaptedModel.prefix)\($0).weight" }
+    return names.lazy.compactMap { tensors[$0]?.shape.first }.first
+  }
+
   /// PEFT with `bias="all"` stores a trained head's bias two times more, under names of its own.
   private static func isCopy(_ name: String) -> Bool {
     name.contains(".modules_to_save.") || name.contains(".original_module.")

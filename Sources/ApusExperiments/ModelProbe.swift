@@ -14,8 +14,8 @@ public enum ModelProbe {
   ///   - adapter: An adapter folder for it; nil for the checkpoint alone.
   ///   - input: Safetensors with `input_ids` [B, L] and, optionally, `attention_mask` and
   ///     `token_type_ids`. Masked places are to the right of the tokens.
-  ///   - output: Gets `logits` [B, C], or `last_hidden_state` [B, L, D] and `pooler_output`
-  ///     [B, D] if neither checkpoint nor adapter has a head.
+  ///   - output: Gets `logits` [B, C], or `last_hidden_state` [B, L, D] and, of architectures with
+  ///     a pooler, `pooler_output` [B, D] if neither checkpoint nor adapter has a head.
   /// - Throws: ``ApusError`` for files that are missing, malformed or do not fit together.
   public static func writeOutputs(
     checkpoint: URL, adapter: URL?, input: URL, output: URL
@@ -23,7 +23,7 @@ public enum ModelProbe {
     let opened = try Checkpoint(folder: checkpoint)
     let batch = try batch(SafetensorsFile(contentsOf: input), file: input.path)
     let folder = try adapter.map { (url) throws(ApusError) in try AdapterFolder(reading: url) }
-    let head = folder?.tensors.first { $0.name.hasSuffix("classifier.weight") }?.tensor.size(0)
+    let head = folder?.classCount
     let pooling = folder?.notes.flatMap { Pooling(rawValue: $0.pooling) } ?? opened.pooling
     let labels = head ?? max(opened.labels.count, 1)
     let model = try Backbone(opened).makeClassifier(
@@ -38,7 +38,7 @@ public enum ModelProbe {
       let padded = batch.tokens.layout.padded(hidden)
       let gap = batch.width - padded.size(1)
       results.append(("last_hidden_state", padded.padded([0, 0, 0, gap])))
-      if pooling == .cls {
+      if pooling == .cls, opened.architecture.hasPooler {
         results.append(("pooler_output", withoutGradient { model.features(batch.tokens) }))
       }
     }

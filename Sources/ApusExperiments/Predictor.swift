@@ -92,8 +92,7 @@ public final class Predictor {
     _ adapter: AdapterFolder, _ base: Checkpoint, at folder: URL
   ) throws(ApusError) -> Int {
     if let notes = adapter.notes, !notes.labels.isEmpty { return notes.labels.count }
-    let head = adapter.tensors.first { $0.name.hasSuffix("classifier.weight") }
-    if let rows = head?.tensor.shape.first { return rows }
+    if let count = adapter.classCount { return count }
     guard base.labels.isEmpty else { return base.labels.count }
     throw ApusError(
       .checkpointMismatch, at: folder.path, "neither adapter nor checkpoint has a head",
@@ -102,6 +101,6 @@ public final class Predictor {
 
   /// Tokens that the checkpoint has positions for.
   private static func positions(_ checkpoint: Checkpoint) -> Int {
-    (try? checkpoint.config["max_position_embeddings"].int()) ?? 512
+    checkpoint.maxLength ?? 512
   }
 }

@@ -40,9 +40,10 @@ public struct Backbone: Sendable {
       case .encoder(let key):
         let tensor = try checkpoint.weights.tensor(stored)
         weights[key] = tensor.to(precision.dtype, device: device)
-      case .classifier(let key) where checkpoint.hasSequenceHead:
+      case .head(let key):
+        guard checkpoint.hasSequenceHead else { continue }
         head[key] = try checkpoint.weights.tensor(stored).to(.float32, device: device)
-      case .classifier, .elsewhere: continue
+      case .elsewhere: continue
       }
     }
     try Tensor.check(checkpoint.folder.path)
@@ -70,11 +71,12 @@ public struct Backbone: Sendable {
     }
     let model = try TextClassifier(
       checkpoint.architecture, checkpoint.config, labels: labels, pooling: pooling)
-    let prefix = checkpoint.architecture.prefix
+    let prefix = "\(checkpoint.architecture.prefix)."
+    let ignored = checkpoint.architecture.optionalParts.map { prefix + $0 }
     try model.load(
       weights, file: checkpoint.folder.path,
-      ignoring: { pooling == .mean && $0.hasPrefix("\(prefix).pooler.") },
-      optional: { $0.hasPrefix("classifier.") })
+      ignoring: { key in ignored.contains(where: key.hasPrefix) },
+      optional: { !$0.hasPrefix(prefix) })
     try model.setHead(head, random: random, device: device)
     return model
   }
@@ -84,13 +86,17 @@ public struct Backbone: Sendable {
 private struct KeyNaming {
   enum Place {
     case encoder(String)
-    case classifier(String)
-    /// Heads of other tasks, and tables that are computed.
+    /// Beside the encoder: a head, of this task or of another.
+    case head(String)
+    /// Tables that are computed.
     case elsewhere
   }
 
   private let prefix: String
   private let isPrefixed: Bool
+
+  /// Beginnings of heads that may stand beside an encoder without prefix.
+  private static let heads = ["classifier.", "cls.", "qa_outputs."]
 
   init(prefix: String, stored names: [String]) {
     self.prefix = "\(prefix)."
@@ -98,9 +104,10 @@ private struct KeyNaming {
   }
 
   func place(of stored: String) -> Place {
-    if stored.hasPrefix("classifier.") { return .classifier(stored) }
-    if stored.hasPrefix("cls.") || stored.hasPrefix("qa_outputs.") { return .elsewhere }
     if stored.hasSuffix("embeddings.position_ids") { return .elsewhere }
+    let isHead =
+      isPrefixed ? !stored.hasPrefix(prefix) : Self.heads.contains(where: stored.hasPrefix)
+    if isHead { return .head(stored) }
     return .encoder(modern(isPrefixed ? stored : prefix + stored))
   }
 

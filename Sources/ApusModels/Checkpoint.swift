@@ -46,6 +46,12 @@ public struct Checkpoint: Sendable {
     pooling = try Self.pooling(stated, folder)
   }
 
+  /// Tokens that the model has positions for; nil if `config.json` does not say.
+  public var maxLength: Int? {
+    guard let rows = try? config["max_position_embeddings"].int() else { return nil }
+    return rows - architecture.unusedPositions(config)
+  }
+
   /// Class names in the order of their indices.
   private static func labels(_ node: JSONNode) throws(ApusError) -> [String] {
     guard node.exists else { return [] }

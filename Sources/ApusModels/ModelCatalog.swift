@@ -11,19 +11,39 @@ public enum ModelCatalog {
     public let prefix: String
     /// Beginning of its class names in transformers: `Bert` of `BertForSequenceClassification`.
     public let classPrefix: String
+    /// Whether the encoder itself has a trained projection of the first token.
+    public let hasPooler: Bool
+    /// The projections that LoRA acts at by custom, as PEFT chooses them where nothing is said.
+    public let defaultTargets: [String]
+    /// Beginnings of keys below ``prefix`` that a file may have and the encoder need not.
+    let optionalParts: [String]
+    /// Rows of the table of positions that belong to no token.
+    let unusedPositions: @Sendable (_ config: JSONNode) -> Int
     /// Makes the encoder without weights, with the pooler of the checkpoint's own tasks or without.
     let makeEncoder:
       @Sendable (_ config: JSONNode, _ hasPooler: Bool) throws(ApusError)
         -> any TextEncoder
+    /// Makes the head of transformers' classifier, without weights.
+    let makeHead:
+      @Sendable (_ config: JSONNode, _ hiddenSize: Int, _ labels: Int) throws(ApusError)
+        -> any SequenceHead
 
     init(
-      modelType: String, prefix: String, classPrefix: String,
-      makeEncoder: @escaping @Sendable (JSONNode, Bool) throws(ApusError) -> any TextEncoder
+      modelType: String, prefix: String, classPrefix: String, hasPooler: Bool,
+      defaultTargets: [String], optionalParts: [String] = ["pooler."],
+      unusedPositions: @escaping @Sendable (JSONNode) -> Int = { _ in 0 },
+      makeEncoder: @escaping @Sendable (JSONNode, Bool) throws(ApusError) -> any TextEncoder,
+      makeHead: @escaping @Sendable (JSONNode, Int, Int) throws(ApusError) -> any SequenceHead
     ) {
       self.modelType = modelType
       self.prefix = prefix
       self.classPrefix = classPrefix
+      self.hasPooler = hasPooler
+      self.defaultTargets = defaultTargets
+      self.optionalParts = optionalParts
+      self.unusedPositions = unusedPositions
       self.makeEncoder = makeEncoder
+      self.makeHead = makeHead
     }
 
     /// Whether transformers has a class of this name for the architecture.
@@ -33,7 +53,10 @@ public enum ModelCatalog {
   }
 
   /// Every architecture.
-  public static let all: [Architecture] = [Bert.architecture]
+  public static let all: [Architecture] = [
+    Bert.architecture, Roberta.architecture, Roberta.multilingual, DistilBert.architecture,
+    Albert.architecture, DebertaV2.architecture,
+  ]
 
   /// The architecture that a `config.json` names, by `model_type` or else by `architectures`.
   ///

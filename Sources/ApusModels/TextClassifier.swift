@@ -2,52 +2,65 @@ public import ApusBase
 public import ApusCore
 public import ApusTorch
 
-/// Assigns one of C classes to a text: encoder, pooling, one linear layer.
+/// Assigns one of C classes to a text: encoder, pooling, head.
 ///
 /// Keys are those of transformers' `…ForSequenceClassification`. With ``Pooling/mean`` the mean of
-/// the tokens goes to the classifier directly, as sentence encoders are used.
+/// the tokens goes to one linear layer, `classifier`, as sentence encoders are used.
 ///
 /// - Shapes: T tokens, B examples, D hidden size, C classes.
 public final class TextClassifier: Module, SequenceClassifier {
-  /// The last layer, always float32.
-  public let classifier: Linear
   /// How tokens become one vector.
   public let pooling: Pooling
-  /// Whether the classifier was drawn, because the checkpoint has none for as many classes.
-  public private(set) var hasFreshHead = false
+  /// The layers of the head that were drawn, because the checkpoint has none for as many classes.
+  public override var drawnModules: [String] { drawn }
   private let encoder: Key<any TextEncoder>
-  private let dropout: Dropout
+  // Keys of the head begin at the root of the checkpoint.
+  private let head: Key<any SequenceHead>
   private let headDeviation: Double
+  private var drawn: [String] = []
 
   init(
     _ architecture: ModelCatalog.Architecture, _ config: JSONNode, labels: Int, pooling: Pooling
   ) throws(ApusError) {
     let encoder = try architecture.makeEncoder(config, pooling == .cls)
+    let size = encoder.hiddenSize
+    let head: any SequenceHead =
+      switch pooling {
+      case .cls: try architecture.makeHead(config, size, labels)
+      case .mean: LinearHead(size, labels, dropout: 0)
+      }
     self.encoder = Key(wrappedValue: encoder, architecture.prefix)
+    self.head = Key(wrappedValue: head, "")
     self.pooling = pooling
-    classifier = Linear(encoder.hiddenSize, labels)
-    let hidden = try config["hidden_dropout_prob"].probability(default: 0.1)
-    let own = try config["classifier_dropout"].probability(default: hidden)
-    dropout = Dropout(pooling == .cls ? own : 0)
     headDeviation = try config["initializer_range"].number(in: 0...10, default: 0.02)
   }
 
-  /// Takes the checkpoint's head if it fits, or draws one: weights normal, biases zero.
+  /// Whether part of the head was drawn.
+  public var hasFreshHead: Bool { !drawn.isEmpty }
+
+  /// The last layer, always float32.
+  public var classifier: Linear { head.wrappedValue.output }
+
+  /// Takes the layers of the checkpoint's head that fit, and draws the others: weights normal,
+  /// biases zero.
   func setHead(_ stored: NamedTensors, random: RandomStream, device: Device) throws(ApusError) {
-    let shape = classifier.weight.shape
-    if let weight = stored["classifier.weight"], weight.shape == shape,
-      let bias = stored["classifier.bias"], bias.shape == classifier.bias?.shape
-    {
-      classifier.weight.value = weight
-      classifier.bias?.value = bias
-      return
+    head.wrappedValue.walk { path, module in
+      guard let layer = module as? Linear else { return }
+      if let weight = stored["\(path).weight"], weight.shape == layer.weight.shape,
+        let bias = stored["\(path).bias"], bias.shape == layer.bias?.shape
+      {
+        layer.weight.value = weight
+        layer.bias?.value = bias
+        return
+      }
+      var stream = random.substream(path)
+      let shape = layer.weight.shape
+      layer.weight.value = Tensor.normal(shape, deviation: headDeviation, stream: &stream)
+        .to(device: device)
+      layer.bias?.value = Tensor.zeros([layer.outputs], device: device)
+      drawn.append(path)
     }
-    var stream = random.substream("classifier")
-    classifier.weight.value = Tensor.normal(shape, deviation: headDeviation, stream: &stream)
-      .to(device: device)
-    classifier.bias?.value = Tensor.zeros([labelCount], device: device)
-    hasFreshHead = true
-    try Tensor.check("classifier")
+    try Tensor.check("head")
   }
 
   public var labelCount: Int { classifier.outputs }
@@ -66,14 +79,17 @@ public final class TextClassifier: Module, SequenceClassifier {
   public func features(_ batch: TokenBatch, random: RandomStream? = nil) -> Tensor {
     let pass = ForwardPass(layout: batch.layout, random: random)
     let hidden = encoder.wrappedValue.hidden(batch, pass)
-    return switch pooling {
-    case .cls: encoder.wrappedValue.pooled(hidden, pass).to(.float32)
-    case .mean: pass.layout.meanOverExamples(hidden.to(.float32))
-    }
+    let pooled =
+      switch pooling {
+      case .cls: encoder.wrappedValue.pooled(hidden, pass).to(.float32)
+      case .mean: pass.layout.meanOverExamples(hidden.to(.float32))
+      }
+    return head.wrappedValue.features(pooled, pass)
   }
 
   public func logits(_ batch: TokenBatch, random: RandomStream?) -> Tensor {
     let pass = ForwardPass(layout: batch.layout, random: random)
-    return classifier(dropout(features(batch, random: random), pass, "classifier"))
+    let features = features(batch, random: random)
+    return classifier(head.wrappedValue.dropout(features, pass, "classifier"))
   }
 }

@@ -19,6 +19,13 @@ public protocol TextEncoder: Module {
   func pooled(_ hidden: Tensor, _ pass: ForwardPass) -> Tensor
 }
 
+extension TextEncoder {
+  /// The first token's vector of each example [B, D].
+  public func pooled(_ hidden: Tensor, _ pass: ForwardPass) -> Tensor {
+    hidden.indexSelected(0, pass.layout.firstRows)
+  }
+}
+
 /// A model that assigns one of a few classes to a text.
 public protocol SequenceClassifier: Module {
   /// C, the number of classes.

@@ -14,6 +14,8 @@ public struct TokenBatch: Sendable {
   public let types: Tensor
   /// The tokens' places in their example, from 0.
   public let positions: Tensor
+  /// The same tokens, example by example, where the processor reads them.
+  let examples: [[Int]]
   /// The largest id and the largest type, and whether one of them is negative.
   let bounds: (id: Int, type: Int, hasNegative: Bool)
 
@@ -42,6 +44,7 @@ public struct TokenBatch: Sendable {
     let ids = examples.flatMap { $0 }
     let segments = types.map { $0.flatMap { $0 } } ?? Array(repeating: 0, count: ids.count)
     layout = RowLayout(lengths: lengths, device: device)
+    self.examples = examples
     self.ids = Tensor(ids, shape: [ids.count]).to(device: device)
     self.types = Tensor(segments, shape: [ids.count]).to(device: device)
     positions = Tensor(lengths.flatMap { Array(0..<$0) }, shape: [ids.count]).to(device: device)

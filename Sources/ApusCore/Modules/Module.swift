@@ -10,6 +10,9 @@ open class Module {
   /// Creates a module without children of its own.
   public init() {}
 
+  /// Paths of modules below whose values were drawn, because the checkpoint has none for them.
+  open var drawnModules: [String] { [] }
+
   /// Parameters and modules directly below, with the names that the checkpoint uses.
   final var children: [(name: String, child: Any)] {
     guard !(self is any LeafModule) else { return [] }

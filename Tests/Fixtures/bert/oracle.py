@@ -17,12 +17,15 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 checkpoint, inputs, outputs = sys.argv[1:4]
 data = load_file(inputs)
 lengths = data["lengths"].tolist()
+config = json.loads((pathlib.Path(checkpoint) / "config.json").read_text())
+pad = config.get("pad_token_id") or 0
 batch = {
-    "input_ids": pad_sequence(data["ids"].split(lengths), batch_first=True),
+    "input_ids": pad_sequence(data["ids"].split(lengths), batch_first=True, padding_value=pad),
     "token_type_ids": pad_sequence(data["types"].split(lengths), batch_first=True),
     "attention_mask": pad_sequence([torch.ones(n, dtype=torch.long) for n in lengths], True),
 }
-config = json.loads((pathlib.Path(checkpoint) / "config.json").read_text())
+if config["model_type"] == "distilbert":
+    del batch["token_type_ids"]
 with torch.no_grad():
     hidden = AutoModel.from_pretrained(checkpoint).eval()(**batch).last_hidden_state
     found = {"hidden": torch.cat([hidden[i, :n] for i, n in enumerate(lengths)])}

@@ -1,0 +1,37 @@
+internal import ApusCore
+internal import ApusTorch
+
+/// Blocks one after the other, with chances for adapters to put tokens in front of each.
+struct BlockStack {
+  /// H, the number of attention heads.
+  let heads: Int
+  /// The entrance of every block, in order.
+  let entrances: [SequenceSite]
+
+  /// Rows [T, D] through all blocks; prompts that a block's entrance puts in front stay until the
+  /// end, unless a later one replaces them.
+  ///
+  /// - Parameters:
+  ///   - rows: Embedded tokens.
+  ///   - pass: Their layout, and the source of dropout.
+  ///   - block: Computes the block of the given number.
+  /// - Returns: Rows of the same tokens.
+  func callAsFunction(
+    _ rows: Tensor, _ pass: ForwardPass,
+    block: (_ index: Int, _ rows: Tensor, _ layout: HeadLayout, _ pass: ForwardPass) -> Tensor
+  ) -> Tensor {
+    var (rows, pass) = (rows, pass)
+    var inserted = 0
+    var layout = HeadLayout(pass.layout, heads: heads, device: rows.device)
+    for (index, entrance) in entrances.enumerated() {
+      if entrance.adapter != nil {
+        var inside = pass.scoped("layer", index)
+        rows = entrance(rows, &inside, inserted: &inserted)
+        pass.layout = inside.layout
+        layout = HeadLayout(pass.layout, heads: heads, device: rows.device)
+      }
+      rows = block(index, rows, layout, pass.scoped("layer", index))
+    }
+    return SequenceSite.removing(inserted, from: rows, &pass)
+  }
+}
