@@ -45,6 +45,7 @@ public enum MethodCatalog {
   public static let all: [Entry] = [
     Entry(FedIT.self, folder: "Reparameterized"),
     Entry(FFALoRA.self, folder: "Reparameterized"),
+    Entry(RoLoRA.self, folder: "Reparameterized"),
     Entry(Local.self, folder: "Reference"),
     Entry(Centralised.self, folder: "Reference"),
   ]
