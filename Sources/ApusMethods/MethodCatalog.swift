@@ -46,6 +46,7 @@ public enum MethodCatalog {
     Entry(FedIT.self, folder: "Reparameterized"),
     Entry(FFALoRA.self, folder: "Reparameterized"),
     Entry(RoLoRA.self, folder: "Reparameterized"),
+    Entry(FedSALoRA.self, folder: "Reparameterized"),
     Entry(Local.self, folder: "Reference"),
     Entry(Centralised.self, folder: "Reference"),
   ]
