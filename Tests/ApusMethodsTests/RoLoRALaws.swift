@@ -83,6 +83,30 @@ private func makeMethod() -> RoLoRA { RoLoRA(RoLoRA.Options()) }
     #expect(try #require(both.updates[0]).payloadCount() == a + b + 4 * 3)
   }
 
+  @Test func `down comes what has changed since the client's last round, and both after a pause`()
+    async throws
+  {
+    let federation = try ToyFederation(makeMethod())
+    let a = ["first.lora_A.weight", "second.lora_A.weight"]
+    let b = ["first.lora_B.weight", "second.lora_B.weight"]
+    let both = [a[0], b[0], a[1], b[1]]
+    func brief(_ index: Int) throws -> [String] { try federation.brief(index).tensors.names }
+    #expect(try brief(0).isEmpty)  // the start values are the seed's
+    try await federation.run(0..<1)
+    #expect(try brief(0) == b)
+    try await federation.run(1..<2)
+    #expect(try brief(0) == a)
+    try await federation.run(2..<3, cohort: [1, 2])
+    #expect(try brief(1) == b)
+    #expect(try brief(0) == both)
+    try await federation.run(3..<4)
+    for client in 0..<3 {
+      _ = try await federation.evaluate(client)
+      #expect(
+        federation.trainers[client].trainables.isIdentical(to: federation.server.global))
+    }
+  }
+
   @Test func `7: without the rounds of A it is FFA-LoRA, bit for bit`() async throws {
     let alternating = try ToyFederation(makeMethod())
     let frozen = try ToyFederation(FFALoRA(FFALoRA.Options()))

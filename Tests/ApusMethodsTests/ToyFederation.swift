@@ -83,6 +83,11 @@ final class ToyFederation {
     return try await clients[client].half.evaluate(on: brief, split: .test, round: round)
   }
 
+  /// What the server would send to one client now.
+  func brief(_ client: Int) throws -> Message {
+    try server.brief(for: clients[client].id, round: Round(index: 9, total: 10, root: root))
+  }
+
   /// Lets `body` work on the server in a round of this index, which no client sees.
   func withServer<Result>(
     in round: Int = 9, _ body: (inout any ServerHalf, ClientID, Round) throws -> Result

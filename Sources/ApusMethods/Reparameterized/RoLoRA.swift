@@ -7,14 +7,15 @@ public import ApusCore
 /// of the means as in FFA-LoRA, but both factors learn. B goes first, as A's gradient is zero while
 /// B is. Models are comparable after whole cycles of two rounds.
 ///
-/// A brief carries both factors, since a client drawn now may have missed the round that changed
-/// the other one; the paper counts one factor each way. Its 20 batches a round are written as
-/// `local-epochs` here. The default optimizer is AdamW, with which a reproduction learns where the
-/// paper's SGD stayed at chance.
+/// Clients keep both factors as they last got them, so that a brief carries only what has changed
+/// since: one factor for a client of the last round, both after a pause. The paper's 20 batches a
+/// round are written as `local-epochs` here. The default optimizer is AdamW, with which a
+/// reproduction learns where the paper's SGD stayed at chance.
 ///
-/// - State: server, A [r, d_in] and B [d_out, r] per site, and a trained head; clients nothing.
-/// - Traffic: up, Σ r·d_out or Σ r·d_in parameters by turns, a trained head, and nₖ; down, both
-///   factors and a trained head.
+/// - State: server, A [r, d_in] and B [d_out, r] per site, and a trained head; each client, its
+///   last copy of them.
+/// - Traffic: Σ r·d_out or Σ r·d_in parameters by turns and a trained head each way, and nₖ on the
+///   way up; down, both factors to a client that missed a round.
 /// - Source: Chen et al., arXiv 2502.01755; its supplement for the order and the frozen head.
 public struct RoLoRA: FederatedMethod {
   public static let card = MethodCard(
@@ -52,24 +53,31 @@ public struct RoLoRA: FederatedMethod {
   public init(_ options: Options) { self.options = options }
 
   public func client(_ setting: ClientSetting) -> any ClientHalf {
-    Client(setting: setting, options: options)
+    Client(setting, options: options)
   }
 
   public func server(_ setting: ServerSetting) -> any ServerHalf {
     // B-round: B ← Σ pₖBₖ, A stays; A-round: A ← Σ pₖAₖ, B stays
     AveragingServer(
-      setting, sends: options.trainsHead ? .all : [.a, .b],
+      setting, sends: options.shared, skipsKnown: true,
       averages: { [options] in options.trained(in: $0) })
   }
 
   private struct Client: ClientHalf {
     let setting: ClientSetting
     let options: Options
+    var received: PersonalTensors
 
-    func train(on brief: Message, round: Round) async throws -> Message {
+    init(_ setting: ClientSetting, options: Options) {
+      self.setting = setting
+      self.options = options
+      received = PersonalTensors(startingAt: setting.trainer.initial.filtered(options.shared))
+    }
+
+    mutating func train(on brief: Message, round: Round) async throws -> Message {
       let trainer = setting.trainer
       let trained = options.trained(in: round)
-      try load(brief)  // 1. A, B
+      received.keep(try load(brief))  // 1. A, B
       let outcome = try await trainer.train(  // 2. one factor on Dₖ, the other has no gradient
         LocalWork(
           training: training(in: round), random: round.random(of: setting.id),
@@ -80,12 +88,15 @@ public struct RoLoRA: FederatedMethod {
     }
 
     func evaluate(on brief: Message, split: DataSplit, round: Round) async throws -> Metrics {
-      try load(brief)
+      _ = try load(brief)
       return try await setting.trainer.evaluate(split)
     }
 
-    private func load(_ brief: Message) throws {
-      try setting.trainer.load(setting.trainer.initial.merging(brief.tensors))
+    /// Loads what the client has, brought up to date, beside what never trains.
+    private func load(_ brief: Message) throws -> NamedTensors {
+      let present = received.values.merging(brief.tensors)
+      try setting.trainer.load(setting.trainer.initial.merging(present))
+      return present
     }
 
     private func training(in round: Round) -> LocalTraining {
@@ -93,10 +104,17 @@ public struct RoLoRA: FederatedMethod {
       if TensorRoles.alternating(in: round) == .b { training.learningRate *= options.bRateFactor }
       return training
     }
+
+    var snapshot: Snapshot { received.snapshot }
+
+    mutating func restore(_ snapshot: Snapshot) throws { try received.restore(snapshot) }
   }
 }
 
 extension RoLoRA.Options {
+  /// What all sides have in common.
+  fileprivate var shared: TensorRoles { trainsHead ? .all : [.a, .b] }
+
   /// What trains, is sent up and is averaged in this round.
   fileprivate func trained(in round: Round) -> TensorRoles {
     TensorRoles.alternating(in: round).union(trainsHead ? .head : [])
