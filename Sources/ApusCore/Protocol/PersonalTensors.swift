@@ -1,6 +1,6 @@
 public import ApusBase
 
-/// Trainables that stay on one client: kept between its rounds bit for bit, and never sent.
+/// Tensors that one client keeps between its rounds, bit for bit; they are stored, never sent.
 ///
 /// A client that has not trained yet keeps nothing, so a federation of many clients stores only
 /// what was learned.
@@ -14,9 +14,9 @@ public struct PersonalTensors: Sendable {
   /// The client's own values; the start values until it has trained.
   public var values: NamedTensors { kept ?? start }
 
-  /// Keeps the declared ones among the tensors that a client has trained.
-  public mutating func keep(_ trained: NamedTensors) {
-    kept = trained.filtered { start[$0] != nil }
+  /// Keeps the declared ones among these tensors.
+  public mutating func keep(_ tensors: NamedTensors) {
+    kept = tensors.filtered { start[$0] != nil }
   }
 
   /// What is stored; empty until the client has trained.
