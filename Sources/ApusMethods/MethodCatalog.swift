@@ -44,6 +44,9 @@ public enum MethodCatalog {
   /// Every method.
   public static let all: [Entry] = [
     Entry(FedIT.self, folder: "Reparameterized"),
+    Entry(FFALoRA.self, folder: "Reparameterized"),
+    Entry(RoLoRA.self, folder: "Reparameterized"),
+    Entry(FedSALoRA.self, folder: "Reparameterized"),
     Entry(Local.self, folder: "Reference"),
     Entry(Centralised.self, folder: "Reference"),
   ]

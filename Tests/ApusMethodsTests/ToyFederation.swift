@@ -83,11 +83,16 @@ final class ToyFederation {
     return try await clients[client].half.evaluate(on: brief, split: .test, round: round)
   }
 
-  /// Lets `body` work on the server in a round that no client saw.
+  /// What the server would send to one client now.
+  func brief(_ client: Int) throws -> Message {
+    try server.brief(for: clients[client].id, round: Round(index: 9, total: 10, root: root))
+  }
+
+  /// Lets `body` work on the server in a round of this index, which no client sees.
   func withServer<Result>(
-    _ body: (inout any ServerHalf, ClientID, Round) throws -> Result
+    in round: Int = 9, _ body: (inout any ServerHalf, ClientID, Round) throws -> Result
   ) rethrows -> Result {
-    try body(&server, clients[0].id, Round(index: 9, total: 10, root: root))
+    try body(&server, clients[0].id, Round(index: round, total: 10, root: root))
   }
 
   /// Snapshots of the server and of all clients, as bytes.

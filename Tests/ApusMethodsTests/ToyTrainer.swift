@@ -22,10 +22,14 @@ final class ToyTrainer: LocalTrainer {
   let frozen: NamedTensors
   private let inputs: Tensor
   private let targets: Tensor
+  private let scaling: Double
   private var values: NamedTensors
 
+  /// Names of what got a gradient in the last local phase.
+  private(set) var moved: [String] = []
+
   /// The trainer of a client; clients of one run share the frozen layers and the start values.
-  init(inputs: Tensor, targets: Tensor) {
+  init(inputs: Tensor, targets: Tensor, scaling: Double = ToyTrainer.scaling) {
     var stream = RandomStream(seed: 1).substream("backbone")
     func draw(_ shape: [Int]) -> Tensor { Tensor.normal(shape, deviation: 0.5, stream: &stream) }
     frozen = NamedTensors(["first": draw([5, 4]), "second": draw([3, 5])])
@@ -34,16 +38,17 @@ final class ToyTrainer: LocalTrainer {
       "second.lora_A.weight": draw([2, 5]), "second.lora_B.weight": .zeros([3, 2]),
       "head.bias": .zeros([3]),
     ])
-    (self.inputs, self.targets) = (inputs, targets)
+    (self.inputs, self.targets, self.scaling) = (inputs, targets, scaling)
     values = initial.copied()
   }
 
   /// A client with `rows` rows of data of its own.
-  convenience init(client: Int, rows: Int) {
+  convenience init(client: Int, rows: Int, scaling: Double = ToyTrainer.scaling) {
     var stream = RandomStream(seed: 2).substream("data", client)
     self.init(
       inputs: Tensor.normal([rows, 4], stream: &stream),
-      targets: Tensor.normal([rows, 3], mean: Double(client) * 0.3, stream: &stream))
+      targets: Tensor.normal([rows, 3], mean: Double(client) * 0.3, stream: &stream),
+      scaling: scaling)
   }
 
   /// One trainer with the rows of all.
@@ -68,6 +73,7 @@ final class ToyTrainer: LocalTrainer {
     let stepsPerEpoch = (sampleCount + training.batchSize - 1) / training.batchSize
     let total = min(training.localEpochs * stepsPerEpoch, work.stepLimit ?? .max)
     let moving = values.filtered(work.selects)
+    moved = moving.names
     var order: [Int] = []
     var outcome = TrainingOutcome(steps: 0, meanLoss: 0, rows: 0, tokens: 0)
     for step in 0..<total {
@@ -117,6 +123,6 @@ final class ToyTrainer: LocalTrainer {
     guard let a = values["\(name).lora_A.weight"], let b = values["\(name).lora_B.weight"] else {
       return base
     }
-    return base + linear(linear(x, weight: a), weight: b) * Self.scaling
+    return base + linear(linear(x, weight: a), weight: b) * scaling
   }
 }

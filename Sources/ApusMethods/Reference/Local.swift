@@ -29,35 +29,33 @@ public struct Local: FederatedMethod {
 
   private struct Client: ClientHalf {
     let setting: ClientSetting
-    var personal: NamedTensors?
+    var personal: PersonalTensors
+
+    init(setting: ClientSetting) {
+      self.setting = setting
+      personal = PersonalTensors(startingAt: setting.trainer.initial)
+    }
 
     mutating func train(on brief: Message, round: Round) async throws -> Message {
       let trainer = setting.trainer
-      try trainer.load(personal ?? trainer.initial)  // 1. what the client had
+      try trainer.load(personal.values)  // 1. what the client had
       let outcome = try await trainer.train(  // 2. on Dₖ, fresh optimizer
         LocalWork(
           training: setting.training, random: round.random(of: setting.id),
           stepLimit: brief.stepLimit))
-      personal = trainer.trainables  // 3. keep it
+      personal.keep(trainer.trainables)  // 3. keep it
       return Message(
         tensors: NamedTensors(), sampleCount: trainer.sampleCount, outcome: outcome)
     }
 
     func evaluate(on brief: Message, split: DataSplit, round: Round) async throws -> Metrics {
-      try setting.trainer.load(personal ?? setting.trainer.initial)
+      try setting.trainer.load(personal.values)
       return try await setting.trainer.evaluate(split)
     }
 
-    var snapshot: Snapshot { Snapshot(tensors: personal ?? NamedTensors()) }
+    var snapshot: Snapshot { personal.snapshot }
 
-    mutating func restore(_ snapshot: Snapshot) throws {
-      guard !snapshot.isEmpty else {
-        personal = nil
-        return
-      }
-      try snapshot.tensors.requireShapes(of: setting.trainer.initial, at: "client state")
-      personal = snapshot.tensors
-    }
+    mutating func restore(_ snapshot: Snapshot) throws { try personal.restore(snapshot) }
   }
 
   /// Knows only the start values, which are what it has to offer as a global model.

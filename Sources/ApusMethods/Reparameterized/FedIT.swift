@@ -1,6 +1,5 @@
 import ApusBase
 public import ApusCore
-import ApusTorch
 
 /// FedIT: clients train the LoRA factors A and B; the server averages each factor on its own.
 ///
@@ -43,7 +42,8 @@ public struct FedIT: FederatedMethod {
   public func client(_ setting: ClientSetting) -> any ClientHalf { Client(setting: setting) }
 
   public func server(_ setting: ServerSetting) -> any ServerHalf {
-    Server(setting, pairs: options.reportsBias ? setting.factorPairs : [])
+    // 2., 3. Ā ← Σ pₖAₖ, B̄ ← Σ pₖBₖ
+    AveragingServer(setting, reportingBiasOf: options.reportsBias ? setting.factorPairs : [])
   }
 
   private struct Client: ClientHalf {
@@ -63,46 +63,6 @@ public struct FedIT: FederatedMethod {
     func evaluate(on brief: Message, split: DataSplit, round: Round) async throws -> Metrics {
       try setting.trainer.load(brief.tensors)
       return try await setting.trainer.evaluate(split)
-    }
-  }
-
-  private struct Server: ServerHalf {
-    var global: NamedTensors
-    let bias: AggregationBias
-    var optimizer: ServerOptimizer
-    var mean: WeightedMean
-    var products: AggregationBias.Sums
-
-    init(_ setting: ServerSetting, pairs: [FactorPair]) {
-      global = setting.initial
-      bias = AggregationBias(pairs)
-      optimizer = ServerOptimizer(setting.aggregation.server)
-      mean = WeightedMean(like: setting.initial)
-      products = bias.sums()
-    }
-
-    func brief(for client: ClientID, round: Round) -> Message { Message(tensors: global) }
-
-    mutating func absorb(
-      _ update: Message, from client: ClientID, weight: Double, round: Round
-    ) throws {
-      try mean.absorb(update.tensors, weight: weight, at: "update")  // 2., 3. Σ wₖAₖ, Σ wₖBₖ
-      products.add(update.tensors, weight: weight)
-    }
-
-    mutating func finish(round: Round) throws -> Metrics {
-      defer { products = bias.sums() }
-      guard let average = mean.finish() else { return [:] }  // 3. Ā, B̄
-      let metrics = products.relativeBias(of: average).map { ["aggregation_bias": $0] } ?? [:]
-      global = optimizer.step(global, towards: average, scale: round.stepScale)
-      return metrics
-    }
-
-    var snapshot: Snapshot { Snapshot(groups: ["global": global, "server": optimizer.state]) }
-
-    mutating func restore(_ snapshot: Snapshot) throws {
-      global = try snapshot.group("global", like: global)
-      optimizer.restore(snapshot.group("server"))
     }
   }
 }
