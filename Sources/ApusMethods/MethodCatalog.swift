@@ -44,6 +44,7 @@ public enum MethodCatalog {
   /// Every method.
   public static let all: [Entry] = [
     Entry(FedIT.self, folder: "Reparameterized"),
+    Entry(FedExLoRA.self, folder: "Reparameterized"),
     Entry(Local.self, folder: "Reference"),
     Entry(Centralised.self, folder: "Reference"),
   ]
