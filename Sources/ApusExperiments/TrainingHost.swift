@@ -18,7 +18,7 @@ final class TrainingHost: ClientHost {
     try assembly.method.client(
       ClientSetting(
         id: client, trainer: assembly.learner(of: client, model: model),
-        training: assembly.experiment.training))
+        training: assembly.experiment.training, factorPairs: assembly.factorPairs))
   }
 
   func evaluate(

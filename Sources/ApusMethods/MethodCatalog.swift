@@ -45,6 +45,7 @@ public enum MethodCatalog {
   public static let all: [Entry] = [
     Entry(FedIT.self, folder: "Reparameterized"),
     Entry(FedExLoRA.self, folder: "Reparameterized"),
+    Entry(FLoRA.self, folder: "Reparameterized"),
     Entry(Local.self, folder: "Reference"),
     Entry(Centralised.self, folder: "Reference"),
   ]
