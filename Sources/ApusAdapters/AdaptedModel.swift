@@ -17,6 +17,8 @@ public final class AdaptedModel {
   public let factorPairs: [FactorPair]
   /// Whether the adapters are added to the weights at the moment.
   public private(set) var isMerged = false
+  /// What is added to the frozen weights beside the adapters; it does not train.
+  public private(set) var baseDelta = BaseDelta()
   private let adapted: [(site: ProjectionSite, adapter: LoRA)]
   /// What replaced parameters were before, to be put back.
   private let replaced: [(parameter: Parameter, former: Tensor)]
@@ -133,6 +135,38 @@ public final class AdaptedModel {
     try Tensor.check("adapters")
   }
 
+  /// Sets what is added to the frozen weights; sites that the delta does not name get nothing.
+  ///
+  /// - Throws: ``ApusError`` `.shapeMismatch` for a site without an adapter or another shape, before
+  ///   anything is changed.
+  public func load(_ delta: BaseDelta) throws(ApusError) {
+    for (path, value) in delta.sites {
+      let place = factorPairs.firstIndex { $0.site == path }
+      guard let shape = place.map({ adapted[$0].site.base.weight.shape }), shape == value.shape
+      else {
+        throw ApusError(
+          .shapeMismatch, at: "base delta, \(path)",
+          "there is no adapted projection with a weight of shape \(value.shape)",
+          remedy: "Give all sides one checkpoint and one configuration of the adapter")
+      }
+    }
+    let wasMerged = isMerged
+    unmerge()
+    baseDelta = delta
+    attachBaseDelta()
+    if wasMerged { merge() }
+    try Tensor.check("base delta")
+  }
+
+  /// Lets the delta of each site act there, behind the adapter; removes one that is gone.
+  private func attachBaseDelta() {
+    for (pair, (site, _)) in zip(factorPairs, adapted) {
+      site.detach(named: WeightDelta.name)
+      guard let delta = baseDelta.sites[pair.site] else { continue }
+      site.attach(WeightDelta(delta, for: site.base), named: WeightDelta.name)
+    }
+  }
+
   /// Gives a frozen head the values that a folder holds for it.
   ///
   /// - Throws: ``ApusError`` `.shapeMismatch` for a head of another number of classes.
@@ -149,15 +183,20 @@ public final class AdaptedModel {
     }
   }
 
-  /// Adds s·BA to the weights, so that the model runs without the adapters' products.
+  /// Adds s·BA and the base delta to the weights, so that the model runs without adapters.
   ///
   /// In float32; beside a bfloat16 backbone the sum is rounded once. Nothing trains meanwhile.
   public func merge() {
     guard !isMerged else { return }
     unmerged = adapted.map(\.site.base.weight.value)
-    for (site, adapter) in adapted {
-      site.base.weight.value = adapter.merged(into: site.base.weight.value)
+    for (pair, (site, adapter)) in zip(factorPairs, adapted) {
+      let weight = site.base.weight.value
+      let base = baseDelta.sites[pair.site].map {
+        $0.to(device: weight.device) + weight.to(.float32)
+      }
+      site.base.weight.value = adapter.merged(into: base ?? weight).to(weight.dtype)
       site.detach()
+      site.detach(named: WeightDelta.name)
     }
     isMerged = true
   }
@@ -169,6 +208,7 @@ public final class AdaptedModel {
       site.base.weight.value = weight
       site.attach(adapter)
     }
+    attachBaseDelta()
     unmerged = []
     isMerged = false
   }
@@ -176,7 +216,10 @@ public final class AdaptedModel {
   /// Takes everything away again: the model is as it was before.
   public func detach() {
     unmerge()
-    for (site, _) in adapted { site.detach() }
+    for (site, _) in adapted {
+      site.detach()
+      site.detach(named: WeightDelta.name)
+    }
     for (parameter, former) in replaced { parameter.value = former }
   }
 }

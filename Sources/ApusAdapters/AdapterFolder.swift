@@ -188,12 +188,20 @@ extension AdaptedModel {
 
   /// The adapter as it is now, ready to be written.
   ///
+  /// With a base delta, one LoRA of higher rank that adds both.
+  ///
   /// - Parameters:
   ///   - baseModel: Hub name or folder of the checkpoint.
   ///   - notes: What PEFT has no place for.
   /// - Returns: Copies; later training does not change them.
   public func folder(baseModel: String?, notes: AdapterNotes) -> AdapterFolder {
-    AdapterFolder(
-      configuration: configuration, tensors: storedValues, baseModel: baseModel, notes: notes)
+    guard !baseDelta.isEmpty else {
+      return AdapterFolder(
+        configuration: configuration, tensors: storedValues, baseModel: baseModel, notes: notes)
+    }
+    let stacked = StackedLoRA(self)
+    return AdapterFolder(
+      configuration: stacked.configuration, tensors: stacked.tensors, baseModel: baseModel,
+      notes: notes)
   }
 }

@@ -10,14 +10,15 @@ public import Foundation
 extension Assembly {
   /// Writes trained tensors as a Hugging Face PEFT folder.
   ///
+  /// A base delta goes into the adapter's own factors, whose ranks grow by it.
+  ///
   /// - Parameters:
-  ///   - values: The trainable tensors, such as the global model of a run.
+  ///   - values: The global model of a run: trainable tensors, and a base delta if there is one.
   ///   - folder: Made, or replaced if it holds an adapter.
   /// - Throws: ``ApusError`` `.fileAccess` if it cannot be written, `.shapeMismatch` if the
   ///   values are not this experiment's.
   public func writeAdapter(_ values: NamedTensors, to folder: URL) throws(ApusError) {
-    let model = try makeModel()
-    try model.adapted.load(values)
+    let model = try makeModel(of: values)
     let base = try CheckpointLocator.publicName(
       of: experiment.model.checkpoint, from: experiment.folder)
     try model.adapted.folder(baseModel: base, notes: notes).write(to: folder)
@@ -26,12 +27,11 @@ extension Assembly {
   /// Writes the backbone with the trained tensors merged into it, as a checkpoint folder.
   ///
   /// - Parameters:
-  ///   - values: The trainable tensors.
+  ///   - values: As for an adapter; a base delta is added to the weights.
   ///   - folder: Made, or replaced if it holds a checkpoint.
   /// - Throws: ``ApusError`` as ``writeAdapter(_:to:)``.
   public func writeMerged(_ values: NamedTensors, to folder: URL) throws(ApusError) {
-    let model = try makeModel()
-    try model.adapted.load(values)
+    let model = try makeModel(of: values)
     model.adapted.merge()
     try model.classifier.write(
       to: folder, like: backbone.checkpoint, labels: data.federated.dataset.labelNames)
@@ -42,7 +42,7 @@ extension Assembly {
   /// - Parameters:
   ///   - run: Folder of a run of this experiment.
   ///   - round: One of the run's checkpoints; nil for the last.
-  /// - Returns: The trainable tensors, by their Hugging Face names.
+  /// - Returns: The trainable tensors, by their Hugging Face names, and the base delta.
   /// - Throws: ``ApusError`` `.runState` if there is no such checkpoint.
   public func global(of run: URL, after round: Int? = nil) throws -> NamedTensors {
     let archive = try RunArchive(run)
@@ -54,6 +54,13 @@ extension Assembly {
     var server = try makeServer()
     try server.restore(archive.snapshot(after: round))
     return server.global
+  }
+
+  private func makeModel(of global: NamedTensors) throws(ApusError) -> WorkerModel {
+    let model = try makeModel()
+    try model.adapted.load(BaseDelta(in: global))
+    try model.adapted.load(global.withoutBaseDelta)
+    return model
   }
 
   private var notes: AdapterNotes {

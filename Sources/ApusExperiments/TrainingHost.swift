@@ -18,7 +18,7 @@ final class TrainingHost: ClientHost {
     try assembly.method.client(
       ClientSetting(
         id: client, trainer: assembly.learner(of: client, model: model),
-        training: assembly.experiment.training))
+        training: assembly.experiment.training, factorPairs: assembly.factorPairs))
   }
 
   func evaluate(
@@ -31,7 +31,8 @@ final class TrainingHost: ClientHost {
     let learner = Learner(
       model: model, rows: rows, positions: [:], commonTest: assembly.testRows,
       initial: assembly.initial)
-    try learner.load(global)
+    try learner.load(BaseDelta(in: global))
+    try learner.load(global.withoutBaseDelta)
     return try learner.scores(own, of: rows).sums
   }
 

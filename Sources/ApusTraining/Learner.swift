@@ -44,6 +44,8 @@ public final class Learner: LocalTrainer {
 
   public func load(_ values: NamedTensors) throws { try model.adapted.load(values) }
 
+  public func load(_ delta: BaseDelta) throws { try model.adapted.load(delta) }
+
   public func train(_ work: LocalWork) async throws -> TrainingOutcome {
     guard let own = positions[.train], !own.isEmpty else {
       throw ApusError(

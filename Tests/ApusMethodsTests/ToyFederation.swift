@@ -34,7 +34,10 @@ final class ToyFederation {
     clients = try trainers.enumerated().map { index, trainer in
       let id = ClientID(index: sameSeed ? 0 : index, name: "client \(index)")
       return (
-        id, try method.client(ClientSetting(id: id, trainer: trainer, training: training))
+        id,
+        try method.client(
+          ClientSetting(
+            id: id, trainer: trainer, training: training, factorPairs: ToyTrainer.pairs))
       )
     }
   }

@@ -6,9 +6,9 @@ import Testing
 /// Two frozen linear layers with a LoRA pair each and a trained bias: z = W′₂·tanh(W′₁·x) + c.
 ///
 /// W′ = W + s·B·A as on a real backbone, so that B = 0 gives the frozen model. Everything is small
-/// enough to take real gradient steps in a millisecond.
+/// enough to take real gradient steps in a millisecond. A base delta is added to W.
 ///
-/// - Shapes: x [n, 4], W₁ [5, 4], W₂ [3, 5], r = 2, z [n, 3].
+/// - Shapes: x [n, 4], W₁ [5, 4], W₂ [3, 5], r = 2 unless told, z [n, 3].
 final class ToyTrainer: LocalTrainer {
   static let scaling = 0.5
   static let pairs = [
@@ -24,18 +24,22 @@ final class ToyTrainer: LocalTrainer {
   private let targets: Tensor
   private let scaling: Double
   private var values: NamedTensors
+  /// What is added to the frozen layers now.
+  private(set) var baseDelta = BaseDelta()
 
   /// Names of what got a gradient in the last local phase.
   private(set) var moved: [String] = []
 
   /// The trainer of a client; clients of one run share the frozen layers and the start values.
-  init(inputs: Tensor, targets: Tensor, scaling: Double = ToyTrainer.scaling) {
+  init(
+    inputs: Tensor, targets: Tensor, scaling: Double = ToyTrainer.scaling, rank: Int = 2
+  ) {
     var stream = RandomStream(seed: 1).substream("backbone")
     func draw(_ shape: [Int]) -> Tensor { Tensor.normal(shape, deviation: 0.5, stream: &stream) }
     frozen = NamedTensors(["first": draw([5, 4]), "second": draw([3, 5])])
     initial = NamedTensors([
-      "first.lora_A.weight": draw([2, 4]), "first.lora_B.weight": .zeros([5, 2]),
-      "second.lora_A.weight": draw([2, 5]), "second.lora_B.weight": .zeros([3, 2]),
+      "first.lora_A.weight": draw([rank, 4]), "first.lora_B.weight": .zeros([5, rank]),
+      "second.lora_A.weight": draw([rank, 5]), "second.lora_B.weight": .zeros([3, rank]),
       "head.bias": .zeros([3]),
     ])
     (self.inputs, self.targets, self.scaling) = (inputs, targets, scaling)
@@ -43,12 +47,14 @@ final class ToyTrainer: LocalTrainer {
   }
 
   /// A client with `rows` rows of data of its own.
-  convenience init(client: Int, rows: Int, scaling: Double = ToyTrainer.scaling) {
+  convenience init(
+    client: Int, rows: Int, scaling: Double = ToyTrainer.scaling, rank: Int = 2
+  ) {
     var stream = RandomStream(seed: 2).substream("data", client)
     self.init(
       inputs: Tensor.normal([rows, 4], stream: &stream),
       targets: Tensor.normal([rows, 3], mean: Double(client) * 0.3, stream: &stream),
-      scaling: scaling)
+      scaling: scaling, rank: rank)
   }
 
   /// One trainer with the rows of all.
@@ -64,6 +70,11 @@ final class ToyTrainer: LocalTrainer {
   func load(_ new: NamedTensors) throws {
     try new.requireShapes(of: values.filtered { new[$0] != nil }, at: "trainer")
     values = values.merging(new.copied())
+  }
+
+  func load(_ delta: BaseDelta) throws {
+    try delta.sites.requireShapes(of: frozen.filtered { delta.sites[$0] != nil }, at: "trainer")
+    baseDelta = delta
   }
 
   func train(_ work: LocalWork) async throws -> TrainingOutcome {
@@ -119,7 +130,8 @@ final class ToyTrainer: LocalTrainer {
   }
 
   private func layer(_ name: String, _ x: Tensor, _ values: NamedTensors) -> Tensor {
-    let base = linear(x, weight: frozen[name] ?? x)
+    let weight = frozen[name] ?? x
+    let base = linear(x, weight: baseDelta.sites[name].map { weight + $0 } ?? weight)
     guard let a = values["\(name).lora_A.weight"], let b = values["\(name).lora_B.weight"] else {
       return base
     }

@@ -16,9 +16,9 @@ public struct FactoredSum: Sendable {
   /// Whether no term was added.
   public var isEmpty: Bool { pending.isEmpty }
 
-  /// Adds weight · B·A.
+  /// Adds weight · B·A; the weight goes into A alone, or it would count twice.
   public mutating func add(b: Tensor, a: Tensor, weight: Double) {
-    pending.append((b.detached().to(.float64) * weight, a.detached().to(.float64)))
+    pending.append((b.detached().to(.float64), a.detached().to(.float64) * weight))
     let inner = pending.reduce(0) { $0 + $1.u.size(1) }
     guard inner > 2 * min(b.size(0), a.size(1)) else { return }
     pending = [compressed()]
@@ -27,7 +27,7 @@ public struct FactoredSum: Sendable {
   /// The sum times a number.
   public func scaled(_ factor: Double) -> FactoredSum {
     var result = self
-    result.pending = pending.map { ($0.u * factor, $0.v) }
+    result.pending = pending.map { ($0.u, $0.v * factor) }
     return result
   }
 
@@ -42,6 +42,30 @@ public struct FactoredSum: Sendable {
     guard let (u, v) = factors else { return 0 }
     let square = (matmul(u.matrixTransposed, u) * matmul(v, v.matrixTransposed)).sum().item
     return max(0, square).squareRoot()
+  }
+
+  /// The best approximation of a lower rank: the largest singular values with their vectors.
+  ///
+  /// Two QR decompositions and the decomposition of their small core; d_out × d_in is not formed.
+  ///
+  /// - Parameters:
+  ///   - rank: Most singular values to keep.
+  ///   - threshold: Singular values up to this one are dropped too.
+  /// - Returns: Factors U [d_out, ρ] and V [ρ, d_in]; nil if no singular value is left.
+  /// - Complexity: O((d_out + d_in)·m²) for an inner dimension m.
+  /// - Source: Eckart and Young, Psychometrika 1 (1936), 211–218.
+  public func truncated(
+    toRank rank: Int, droppingUpTo threshold: Double = 0
+  ) -> (u: Tensor, v: Tensor)? {
+    guard rank > 0, let (u, v) = factors else { return nil }
+    let (left, right) = (qr(u), qr(v.matrixTransposed))
+    let core = svd(matmul(left.r, right.r.matrixTransposed))
+    let kept = min(rank, core.s.doubles.prefix { $0 > threshold }.count)
+    guard kept > 0 else { return nil }
+    let scaled = core.u.sliced(1, 0..<kept) * core.s.sliced(0, 0..<kept)
+    return (
+      matmul(left.q, scaled), matmul(core.vt.sliced(0, 0..<kept), right.q.matrixTransposed)
+    )
   }
 
   /// Factors of inner dimension min(d_out, d_in): U·V = Q·(R·V), or (U·Lᵀ)·Qᵀ.

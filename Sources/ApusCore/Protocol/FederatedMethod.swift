@@ -52,6 +52,8 @@ public protocol ServerHalf {
   mutating func finish(round: Round) throws -> Metrics
 
   /// The model that a new client would get: what is evaluated as *global*, and exported.
+  ///
+  /// The trainable tensors, and ``BaseDelta/named`` beside them if the method changed the base.
   var global: NamedTensors { get }
 
   /// Everything that is needed to go on from here.

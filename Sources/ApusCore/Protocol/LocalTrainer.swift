@@ -19,6 +19,11 @@ public protocol LocalTrainer: AnyObject {
   /// - Throws: ``ApusError`` `.shapeMismatch` for an unknown name or another shape.
   func load(_ values: NamedTensors) throws
 
+  /// Sets what is added to the frozen weights; sites that the delta does not name get nothing.
+  ///
+  /// - Throws: ``ApusError`` `.shapeMismatch` for a site without an adapter or another shape.
+  func load(_ delta: BaseDelta) throws
+
   /// Trains from the present values with a fresh optimizer.
   func train(_ work: LocalWork) async throws -> TrainingOutcome
 

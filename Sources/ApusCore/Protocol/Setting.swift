@@ -104,11 +104,16 @@ public struct ClientSetting {
   public let trainer: any LocalTrainer
   /// How the client trains.
   public let training: LocalTraining
+  /// The LoRA pairs among the trainable tensors.
+  public let factorPairs: [FactorPair]
 
   /// Collects what a client half needs.
-  public init(id: ClientID, trainer: any LocalTrainer, training: LocalTraining) {
+  public init(
+    id: ClientID, trainer: any LocalTrainer, training: LocalTraining, factorPairs: [FactorPair] = []
+  ) {
     self.id = id
     self.trainer = trainer
     self.training = training
+    self.factorPairs = factorPairs
   }
 }

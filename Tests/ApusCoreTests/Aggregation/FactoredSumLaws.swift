@@ -69,6 +69,31 @@ private func drawnSum(
     #expect(abs(factored.norm - dense.norm().item) < 1e-10 * dense.norm().item)
   }
 
+  @Test(arguments: shapes.indices, [1, 3, 20])
+  func `truncation keeps the largest singular values, and errs by the others`(
+    index: Int, terms: Int
+  ) throws {
+    let (factored, dense) = drawnSum(terms: terms, shapes[index], seed: 11)
+    let values = svd(dense).s.doubles
+    var former = Double.infinity
+    for rank in 0...values.count {
+      let error: Double
+      if let (u, v) = factored.truncated(toRank: rank, droppingUpTo: 1e-12) {
+        #expect(u.size(1) <= rank)
+        error = (dense - matmul(u, v)).norm().item
+      } else {
+        error = factored.norm
+      }
+      let expected = values.dropFirst(rank).reduce(0) { $0 + $1 * $1 }.squareRoot()
+      #expect(abs(error - expected) <= 1e-5 * factored.norm + 1e-12, "rank \(rank)")
+      #expect(error <= former + 1e-12)
+      former = error
+    }
+    let threshold = try #require(values.first)
+    #expect(factored.truncated(toRank: .max, droppingUpTo: threshold * 1.001) == nil)
+    try Tensor.check()
+  }
+
   @Test func `the empty sum has norm 0 and no factors`() {
     #expect(FactoredSum().isEmpty)
     #expect(FactoredSum().norm == 0)

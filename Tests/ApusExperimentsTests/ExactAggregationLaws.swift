@@ -1,0 +1,73 @@
+import ApusBase
+import ApusCore
+import ApusExperiments
+import ApusSimulation
+import ApusTestSupport
+import ApusTorch
+import Foundation
+import Testing
+
+/// Laws of methods that change the frozen weights, on whole runs of a real (if tiny) BERT.
+@Suite struct ExactAggregationLaws {
+  @Test(arguments: ["fedex-lora", "flora"])
+  func `workers and processes change no bit of the model`(method: String) async throws {
+    let tiny = try TinyFederation()
+    defer { tiny.remove() }
+    let setting = "method.name=\(method)"
+    let one = try await tiny.global(named: "one", [setting, "engine.workers=1"])
+    let two = try await tiny.global(named: "two", [setting, "engine.workers=2"])
+    let processes = try await tiny.global(named: "apart", [setting, "engine.kind=processes"])
+    #expect(one.isIdentical(to: two))
+    #expect(one.isIdentical(to: processes))
+    #expect(!BaseDelta(in: one).isEmpty)
+  }
+
+  @Test(arguments: ["fedex-lora", "flora"])
+  func `what is measured, written and merged is the same model`(method: String) async throws {
+    let tiny = try TinyFederation()
+    defer { tiny.remove() }
+    let assembly = try Assembly(try tiny.load(["method.name=\(method)"]))
+    let folder = tiny.folder.appending(path: "runs/exact")
+    let run = try ExperimentRun(assembly, folder: folder, resuming: false)
+    let outcome = try await run.run()
+    #expect(try assembly.global(of: folder).isIdentical(to: outcome.global))
+
+    let topics = TinyCheckpoint.topics
+    let texts = (0..<12).map { "\(topics[$0 % 3][$0 / 3]) \(topics[($0 + 1) % 3][0])" }
+    let checkpoint = tiny.folder.appending(path: "checkpoint").path
+    let adapter = try Predictor(folder.appending(path: "adapter"), checkpoint: checkpoint)
+    let merged = tiny.folder.appending(path: "merged")
+    try assembly.writeMerged(outcome.global, to: merged)
+    let (stacked, whole) = (
+      try adapter.probabilities(texts), try Predictor(merged).probabilities(texts)
+    )
+    let bare = tiny.folder.appending(path: "bare")
+    try assembly.writeAdapter(outcome.global.withoutBaseDelta, to: bare)
+    let alone = try Predictor(bare, checkpoint: checkpoint).probabilities(texts)
+    var gap = 0.0
+    for (index, shares) in stacked.enumerated() {
+      for (place, share) in shares.enumerated() {
+        #expect(abs(share - whole[index][place]) < 1e-5)
+        gap = max(gap, abs(share - alone[index][place]))
+      }
+    }
+    #expect(gap > 1e-4)
+  }
+
+  @Test(arguments: ["fedex-lora", "flora"])
+  func `clients that missed rounds train and measure like the others`(method: String) async throws {
+    let tiny = try TinyFederation(rounds: 4)
+    defer { tiny.remove() }
+    let assembly = try Assembly(
+      try tiny.load([
+        "method.name=\(method)", "federation.sampling.cohort-size=2",
+        "federation.evaluation.client-splits=[test]",
+      ]))
+    let run = try ExperimentRun(
+      assembly, folder: tiny.folder.appending(path: "runs/clients"), resuming: false)
+    _ = try await run.run()
+    #expect(try run.archive().events().isEmpty)
+    let rows = try run.archive().metrics().filter { $0.round == 3 && $0.metric == "loss" }
+    #expect(rows.filter { $0.scope == "client/test" }.count == 5)
+  }
+}
