@@ -70,6 +70,8 @@ struct TokenRun: Sendable {
     offsets.append(offset)
   }
 
+  mutating func setOffset(_ offset: Range<Int>, at index: Int) { offsets[index] = offset }
+
   /// Keeps `length` tokens, if there are more, and drops those at the other end.
   mutating func shorten(to length: Int, _ direction: TextDirection) {
     guard length < count else { return }

@@ -43,8 +43,8 @@ extension Tokenizer {
       model.tokenize(text.scalars, piece.range, into: &found)
       for token in found {
         run.append(
-          vocabulary.tokens[token.place], id: vocabulary.ids[token.place],
-          offset: text.origin(of: token.range))
+          token.isVerbatim ? text.string(token.range) : vocabulary.tokens[token.place],
+          id: vocabulary.ids[token.place], offset: text.origin(of: token.range))
       }
     }
     return run

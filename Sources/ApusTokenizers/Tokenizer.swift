@@ -115,7 +115,7 @@ public struct Tokenizer: Sendable {
       guard let (text, isSpecial) = added.decoded(id) else { return model.vocabulary.token(of: id) }
       return isSpecial && skipSpecialTokens ? nil : text
     }
-    return decoder.decode(tokens)
+    return decoder.decode(tokens).joined()
   }
 
   /// Number of tokens, added ones included; ids may have gaps.

@@ -2,7 +2,10 @@ public import ApusBase
 public import Foundation
 
 extension Tokenizer {
-  /// Reads a tokenizer.json, or what a checkpoint folder holds: tokenizer.json, else vocab.txt.
+  /// Reads a tokenizer.json, or the files of a checkpoint that has none.
+  ///
+  /// Of a folder it takes the first of tokenizer.json, vocab.txt (BERT), merges.txt with vocab.json
+  /// (GPT-2 and RoBERTa), and the sentencepiece files tokenizer.model and spiece.model.
   ///
   /// - Parameter url: The file or the folder.
   /// - Throws: ``ApusError`` `.fileAccess` if there is nothing to read, `.invalidFile` if a field
@@ -11,31 +14,26 @@ extension Tokenizer {
     var isFolder: ObjCBool = false
     _ = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
     guard isFolder.boolValue else {
-      if url.pathExtension == "txt" {
+      if url.lastPathComponent.hasSuffix("merges.txt") {
+        try self.init(mergesFile: url)
+      } else if url.pathExtension == "txt" {
         try self.init(vocabularyFile: url)
+      } else if url.pathExtension == "model" {
+        try self.init(sentencePieceFile: url)
       } else {
-        try self.init(jsonFile: url)
+        try self.init(parsing: try CheckpointFile.bytes(of: url), file: url.path)
       }
       return
     }
-    let candidates = ["tokenizer.json", "vocab.txt"].map { url.appendingPathComponent($0) }
+    let names = ["tokenizer.json", "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model"]
+    let candidates = names.map { url.appendingPathComponent($0) }
     guard let file = candidates.first(where: { FileManager.default.fileExists(atPath: $0.path) })
     else {
       throw ApusError(
-        .fileAccess, at: url.path, "the folder has neither tokenizer.json nor vocab.txt",
+        .fileAccess, at: url.path, "the folder has none of \(names.joined(separator: ", "))",
         remedy: "Copy the tokenizer's files from the same revision of the checkpoint")
     }
     try self.init(contentsOf: file)
-  }
-
-  private init(jsonFile url: URL) throws(ApusError) {
-    let data: Data
-    do { data = try Data(contentsOf: url) } catch {
-      throw ApusError(
-        .fileAccess, at: url.path, "the file cannot be read",
-        remedy: "Check that it exists and that you may read it", cause: error)
-    }
-    try self.init(parsing: data, file: url.path)
   }
 
   /// Builds a tokenizer from the bytes of a tokenizer.json.

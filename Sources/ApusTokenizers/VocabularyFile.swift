@@ -8,13 +8,9 @@ extension Tokenizer {
   /// The tokenizer_config.json beside it, if there is one, says how text is cleaned and what the
   /// special tokens are called; its defaults are those of BERT uncased.
   init(vocabularyFile url: URL) throws(ApusError) {
-    let config = try Self.config(beside: url)
-    func flag(_ key: String) throws(ApusError) -> Bool? {
-      config[key].exists ? try config[key].bool() : nil
-    }
+    let config = try TokenizerConfig(beside: url)
     func name(_ key: String, _ standard: String) throws(ApusError) -> String {
-      let node = config[key]["content"].exists ? config[key]["content"] : config[key]
-      return node.exists ? try node.string() : standard
+      try config.token(key) ?? standard
     }
     let vocabulary = try Vocabulary(Self.lines(of: url), at: url.path)
     func special(_ token: String) throws(ApusError) -> BertProcessing.Special {
@@ -32,8 +28,9 @@ extension Tokenizer {
     var specials = [classification, separator]
     for token in others { specials.append(try special(token)) }
     let normalizer = BertNormalizer(
-      cleansText: true, isolatesChinese: try flag("tokenize_chinese_chars") ?? true,
-      stripsAccents: try flag("strip_accents"), lowercases: try flag("do_lower_case") ?? true)
+      cleansText: true, isolatesChinese: try config.flag("tokenize_chinese_chars") ?? true,
+      stripsAccents: try config.flag("strip_accents"),
+      lowercases: try config.flag("do_lower_case") ?? true)
     self.init(
       truncation: nil, padding: nil,
       model: try WordPiece(
@@ -47,30 +44,9 @@ extension Tokenizer {
         vocabulary: vocabulary, normalizer: normalizer))
   }
 
-  private static func config(beside url: URL) throws(ApusError) -> JSONNode {
-    let file = url.deletingLastPathComponent().appendingPathComponent("tokenizer_config.json")
-    guard FileManager.default.fileExists(atPath: file.path) else {
-      return try JSONNode(parsing: Data("{}".utf8), file: file.path)
-    }
-    return try JSONNode(contentsOf: file)
-  }
-
   /// The lines without white space at their ends; the number of a line, from 0, is the token's id.
   private static func lines(of url: URL) throws(ApusError) -> [(token: String, id: Int)] {
-    let data: Data
-    do { data = try Data(contentsOf: url) } catch {
-      throw ApusError(
-        .fileAccess, at: url.path, "the file cannot be read",
-        remedy: "Check that it exists and that you may read it", cause: error)
-    }
-    guard let text = String(data: data, encoding: .utf8) else {
-      throw ApusError(
-        .invalidFile, at: url.path, "this is not UTF-8 text",
-        remedy: "Restore the file from its source")
-    }
-    var lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
-    if lines.last?.isEmpty == true { lines.removeLast() }
-    return lines.enumerated().map { id, line in
+    try CheckpointFile.lines(of: url).enumerated().map { id, line in
       let end = line.lastIndex { !$0.has(.whitespace) }.map { line.index(after: $0) }
       return (String(line[..<(end ?? line.startIndex)]), id)
     }

@@ -2,19 +2,22 @@ import ApusTokenizers
 import Foundation
 import Testing
 
-/// What make_wordpiece.py stored of the library's results, one folder per option of the pipeline.
+/// What make_wordpiece.py and make_subword.py stored of the library's results, one folder per
+/// option of the pipeline.
 @Suite struct GoldenParity {
-  static let folder = Places.fixtures.appending(path: "wordpiece")
-  static let cases =
-    ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).sorted()
+  static let cases = ["wordpiece", "subword"].flatMap { family in
+    let folder = Places.fixtures.appending(path: family)
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    return names.sorted().map { "\(family)/\($0)" }
+  }
 
   @Test func `there is a golden case for every option`() {
-    #expect(Self.cases.count >= 38)
+    #expect(Self.cases.count >= 58)
   }
 
   @Test(arguments: cases)
   func `results equal those of the library`(name: String) throws {
-    let folder = Self.folder.appending(path: name)
+    let folder = Places.fixtures.appending(path: name)
     let tokenizer = try Tokenizer(contentsOf: folder)
     for line in try JSONLines.read(folder.appending(path: "expected.jsonl")) {
       let line = try #require(line as? [String: Any])

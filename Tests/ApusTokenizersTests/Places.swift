@@ -18,12 +18,14 @@ enum Places {
 
   static func exists(_ url: URL) -> Bool { FileManager.default.fileExists(atPath: url.path) }
 
-  /// The texts in the field `text` of a JSONL file, and those in `body` where there is one.
-  static func texts(_ file: String, limit: Int) throws -> [String] {
+  /// The texts in some fields of a JSONL file.
+  static func texts(
+    _ file: String, limit: Int, fields: [String] = ["text", "body"]
+  ) throws -> [String] {
     var texts: [String] = []
     for row in try JSONLines.read(data.appending(path: file)) where texts.count < limit {
       guard let row = row as? [String: Any] else { continue }
-      texts.append(contentsOf: ["text", "body"].compactMap { row[$0] as? String })
+      texts.append(contentsOf: fields.compactMap { row[$0] as? String })
     }
     return Array(texts.prefix(limit))
   }

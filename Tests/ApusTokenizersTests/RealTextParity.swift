@@ -40,6 +40,11 @@ struct RealTextParity {
 
   @Test(arguments: 0..<4)
   func `ids, types and offsets of random scalars equal the library's`(seed: UInt64) throws {
+    try compare(Self.randomTexts(seed: seed, count: 1_000).map { ($0, nil) }, whole: true)
+  }
+
+  /// Texts of scalars from all over Unicode.
+  static func randomTexts(seed: UInt64, count: Int) -> [String] {
     var random = RandomStream(seed: seed)
     let blocks: [Range<UInt32>] = [
       0..<0x80, 0..<0x80, 0x80..<0x250, 0x300..<0x370, 0x370..<0x530, 0x590..<0x700,
@@ -48,7 +53,7 @@ struct RealTextParity {
       0xF900..<0x1_0000, 0x1_1000..<0x1_1800, 0x1_D100..<0x1_D800, 0x1_F300..<0x1_FB00,
       0x2_B700..<0x2_BA00, 0..<0x11_0000,
     ]
-    let texts = (0..<1_000).map { _ in
+    return (0..<count).map { _ in
       var text = String.UnicodeScalarView()
       for _ in 0..<random.integer(below: 40) {
         let block = blocks[random.integer(below: blocks.count)]
@@ -58,7 +63,6 @@ struct RealTextParity {
       }
       return String(text)
     }
-    try compare(texts.map { ($0, nil) }, whole: true)
   }
 
   @Test func `decoded text equals the library's`() throws {

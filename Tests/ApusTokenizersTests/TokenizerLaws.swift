@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct TokenizerLaws {
   private static func golden(_ name: String) throws -> Tokenizer {
-    try Tokenizer(contentsOf: GoldenParity.folder.appending(path: name))
+    try Tokenizer(contentsOf: Places.fixtures.appending(path: "wordpiece/\(name)"))
   }
 
   private static let text = "The swift flies, eats and sleeps unaffably in the air."

@@ -15,10 +15,16 @@ struct UnicodeParity {
     #"{"type":"Lowercase"}"#, #"{"type":"StripAccents"}"#, #"{"type":"NFC"}"#,
     #"{"type":"NFD"}"#, #"{"type":"NFKC"}"#, #"{"type":"NFKD"}"#,
   ]
-  static let preTokenizers = [
-    #"{"type":"BertPreTokenizer"}"#, #"{"type":"Punctuation","behavior":"Isolated"}"#,
-    #"{"type":"Whitespace"}"#, #"{"type":"WhitespaceSplit"}"#,
-  ]
+  static let preTokenizers =
+    [
+      #"{"type":"BertPreTokenizer"}"#, #"{"type":"Punctuation","behavior":"Isolated"}"#,
+      #"{"type":"Whitespace"}"#, #"{"type":"WhitespaceSplit"}"#,
+      #"{"type":"Digits","individual_digits":true}"#,
+    ]
+    + [#"\\p{L}"#, #"\\p{N}"#, #"\\p{M}"#, #"\\p{P}"#, #"\\p{S}"#, #"\\p{Lu}"#, #"\\s"#, #"\\w"#]
+    .map {
+      #"{"type":"Split","pattern":{"Regex":"\#($0)"},"behavior":"Isolated","invert":false}"#
+    }
 
   /// Planes 0 to 2, and a sample of the rest, where nothing but tags and private use is assigned.
   static let scalars =

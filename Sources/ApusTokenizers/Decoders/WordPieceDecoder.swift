@@ -21,7 +21,7 @@ struct WordPieceDecoder: TokenDecoder {
     (" 'm", "'m"), (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
   ].map { (Array($0.0.utf8), Array($0.1.utf8)) }
 
-  func decode(_ tokens: [String]) -> String {
+  func decode(_ tokens: [String]) -> [String] {
     var text: [UInt8] = []
     for (index, token) in tokens.enumerated() {
       var bytes = Array(token.utf8)
@@ -32,7 +32,7 @@ struct WordPieceDecoder: TokenDecoder {
       }
       text.append(contentsOf: cleansUp ? Self.cleanedUp(bytes) : bytes)
     }
-    return String(decoding: text, as: UTF8.self)
+    return [String(decoding: text, as: UTF8.self)]
   }
 
   private static func cleanedUp(_ token: [UInt8]) -> [UInt8] {

@@ -36,13 +36,14 @@ struct WordPiece: TokenModel {
     self.maxWordLength = maxWordLength
   }
 
-  init(reading node: JSONNode, vocabulary: Vocabulary) throws(ApusError) {
+  init(reading source: ModelSource) throws(ApusError) {
+    let node = source.node
     let limit = node["max_input_chars_per_word"]
     guard try limit.int() >= 0 else {
       throw limit.error("a length cannot be negative", remedy: "Set it to 100, as BERT does")
     }
     try self.init(
-      vocabulary: vocabulary, unknownToken: try node["unk_token"].string(),
+      vocabulary: try source.vocabulary(), unknownToken: try node["unk_token"].string(),
       prefix: try node["continuing_subword_prefix"].string(), maxWordLength: try limit.int(),
       at: node["unk_token"].place)
   }

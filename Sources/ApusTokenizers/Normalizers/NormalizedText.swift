@@ -12,7 +12,7 @@ struct NormalizedText: Sendable {
   /// next one of the text, -n replaces the next one and drops the n after it.
   struct Emission {
     let scalar: Unicode.Scalar
-    let change: Int
+    var change: Int
   }
 
   private(set) var scalars: ContiguousArray<Unicode.Scalar>
@@ -58,6 +58,37 @@ struct NormalizedText: Sendable {
   mutating func append(_ other: NormalizedText) {
     scalars.append(contentsOf: other.scalars)
     origins.append(contentsOf: other.origins)
+  }
+
+  /// Appends the part `range` of another text.
+  mutating func append(_ other: NormalizedText, _ range: Range<Int>) {
+    scalars.append(contentsOf: other.scalars[range])
+    origins.append(contentsOf: other.origins[range])
+  }
+
+  /// Appends a scalar that comes from where scalar `index` of another text comes from.
+  @inline(__always)
+  mutating func append(_ scalar: Unicode.Scalar, from other: NormalizedText, at index: Int) {
+    scalars.append(scalar)
+    origins.append(other.origins[index])
+  }
+
+  mutating func reserveCapacity(_ capacity: Int) {
+    scalars.reserveCapacity(capacity)
+    origins.reserveCapacity(capacity)
+  }
+
+  /// Replaces the scalars of the part `range` one by one.
+  @inline(__always)
+  mutating func map(_ range: Range<Int>, _ change: (Unicode.Scalar) -> Unicode.Scalar) {
+    for index in range { scalars[index] = change(scalars[index]) }
+  }
+
+  /// Puts `prefix` before a text that is not empty, with the origin of its first scalar.
+  mutating func prepend(_ prefix: [Unicode.Scalar]) {
+    guard let first = origins.first else { return }
+    scalars.insert(contentsOf: prefix, at: 0)
+    origins.insert(contentsOf: repeatElement(first, count: prefix.count), at: 0)
   }
 
   /// Replaces every scalar by the one that `change` returns, or drops it where that is nil.

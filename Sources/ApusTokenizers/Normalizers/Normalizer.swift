@@ -11,11 +11,14 @@ enum Normalizers {
 
   private static let kinds: [String: Make] = [
     "BertNormalizer": BertNormalizer.init(reading:),
+    "ByteLevel": { _ in ByteLevelNormalizer() },
     "Lowercase": { _ in Lowercase() },
     "NFC": { _ in UnicodeForm.nfc },
     "NFD": { _ in UnicodeForm.nfd },
     "NFKC": { _ in UnicodeForm.nfkc },
     "NFKD": { _ in UnicodeForm.nfkd },
+    "Precompiled": Precompiled.init(reading:),
+    "Prepend": Prepend.init(reading:),
     "Replace": Replace.init(reading:),
     "Sequence": NormalizerSequence.init(reading:),
     "Strip": Strip.init(reading:),

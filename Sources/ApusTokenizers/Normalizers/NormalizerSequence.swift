@@ -4,6 +4,8 @@ import ApusBase
 struct NormalizerSequence: Normalizer {
   let steps: [any Normalizer]
 
+  init(_ steps: [any Normalizer]) { self.steps = steps }
+
   init(reading node: JSONNode) throws(ApusError) {
     var steps: [any Normalizer] = []
     for step in try node["normalizers"].array() {

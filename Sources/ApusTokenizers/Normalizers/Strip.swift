@@ -5,6 +5,11 @@ struct Strip: Normalizer {
   let left: Bool
   let right: Bool
 
+  init(left: Bool, right: Bool) {
+    self.left = left
+    self.right = right
+  }
+
   init(reading node: JSONNode) throws(ApusError) {
     left = try node["strip_left"].bool()
     right = try node["strip_right"].bool()

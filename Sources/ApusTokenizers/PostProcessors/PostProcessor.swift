@@ -15,6 +15,9 @@ enum PostProcessors {
 
   private static let kinds: [String: Make] = [
     "BertProcessing": BertProcessing.init(reading:),
+    "ByteLevel": ByteLevelProcessing.init(reading:),
+    "RobertaProcessing": RobertaProcessing.init(reading:),
+    "Sequence": ProcessorSequence.init(reading:),
     "TemplateProcessing": TemplateProcessing.init(reading:),
   ]
 

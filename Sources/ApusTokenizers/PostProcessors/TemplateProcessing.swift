@@ -10,6 +10,19 @@ struct TemplateProcessing: PostProcessor {
   private let single: [Part]
   private let pair: [Part]
 
+  /// The format with one token before each text, or behind it, and type 1 for the second text.
+  init(begin: BertProcessing.Special?, end: BertProcessing.Special?) {
+    func part(_ index: Int) -> [Part] {
+      let text = Part.text(index: index, typeID: index)
+      func special(_ token: BertProcessing.Special?) -> Part? {
+        token.map { .special(tokens: [$0.token], ids: [$0.id], typeID: index) }
+      }
+      return [special(begin), text, special(end)].compactMap { $0 }
+    }
+    single = part(0)
+    pair = part(0) + part(1)
+  }
+
   init(reading node: JSONNode) throws(ApusError) {
     single = try Self.template(reading: node["single"], specials: node["special_tokens"])
     pair = try Self.template(reading: node["pair"], specials: node["special_tokens"])

@@ -11,8 +11,12 @@ enum PreTokenizers {
 
   private static let kinds: [String: Make] = [
     "BertPreTokenizer": { _ in BertPreTokenizer() },
+    "ByteLevel": ByteLevel.init(reading:),
+    "Digits": Digits.init(reading:),
+    "Metaspace": Metaspace.init(reading:),
     "Punctuation": Punctuation.init(reading:),
     "Sequence": PreTokenizerSequence.init(reading:),
+    "Split": Split.init(reading:),
     "Whitespace": { _ in Whitespace() },
     "WhitespaceSplit": { _ in WhitespaceSplit() },
   ]

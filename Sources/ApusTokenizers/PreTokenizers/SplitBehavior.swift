@@ -48,4 +48,45 @@ enum SplitBehavior: String, CaseIterable, Sendable {
     }
     if self != .removed || !previousIsDelimiter { pieces.append(start..<range.upperBound) }
   }
+
+  /// Cuts `range` at delimiters that may be longer than one scalar, in order.
+  ///
+  /// - Parameters:
+  ///   - range: The part of the text to cut.
+  ///   - delimiters: Parts of it, apart from each other.
+  ///   - isInverted: Whether what lies between the delimiters delimits instead.
+  ///   - pieces: Gets the pieces.
+  func split(
+    _ range: Range<Int>, at delimiters: [Range<Int>], isInverted: Bool,
+    into pieces: inout [SplitText.Piece]
+  ) {
+    var parts: [(range: Range<Int>, delimits: Bool)] = []
+    parts.reserveCapacity(delimiters.count * 2 + 1)
+    var done = range.lowerBound
+    for delimiter in delimiters {
+      if done < delimiter.lowerBound { parts.append((done..<delimiter.lowerBound, isInverted)) }
+      parts.append((delimiter, !isInverted))
+      done = delimiter.upperBound
+    }
+    if done < range.upperBound { parts.append((done..<range.upperBound, isInverted)) }
+    switch self {
+    case .removed: for part in parts where !part.delimits { pieces.append(part.range) }
+    case .isolated: for part in parts { pieces.append(part.range) }
+    case .contiguous, .mergedWithPrevious, .mergedWithNext:
+      var start = range.lowerBound
+      for (number, part) in parts.enumerated().dropFirst() {
+        let before = parts[number - 1].delimits
+        let joins =
+          switch self {
+          case .contiguous: part.delimits == before
+          case .mergedWithPrevious: part.delimits && !before
+          default: before && !part.delimits
+          }
+        guard !joins else { continue }
+        pieces.append(start..<part.range.lowerBound)
+        start = part.range.lowerBound
+      }
+      pieces.append(start..<range.upperBound)
+    }
+  }
 }

@@ -31,6 +31,44 @@ struct SplitText: Sendable {
     pieces = result
   }
 
+  /// Puts a scalar before every piece of ordinary text for which `isWanted` holds.
+  ///
+  /// It gets the origin of the scalar that it stands before.
+  mutating func prependEach(
+    _ prefix: Unicode.Scalar, where isWanted: (NormalizedText, Range<Int>) -> Bool
+  ) {
+    guard pieces.contains(where: { $0.added == nil && isWanted(text, $0.range) }) else { return }
+    rebuildEach { text, range, result in
+      if isWanted(text, range) { result.append(prefix, from: text, at: range.lowerBound) }
+      result.append(text, range)
+    }
+  }
+
+  /// Replaces every scalar of ordinary text by another.
+  @inline(__always)
+  mutating func mapEach(_ change: (Unicode.Scalar) -> Unicode.Scalar) {
+    for piece in pieces where piece.added == nil { text.map(piece.range, change) }
+  }
+
+  /// Replaces every piece of ordinary text by what `rebuild` appends, and drops what is in no piece.
+  mutating func rebuildEach(_ rebuild: (NormalizedText, Range<Int>, inout NormalizedText) -> Void) {
+    var result = NormalizedText("")
+    result.reserveCapacity(text.count + 8)
+    var resultPieces: [Piece] = []
+    resultPieces.reserveCapacity(pieces.count)
+    for piece in pieces {
+      let start = result.count
+      if piece.added == nil {
+        rebuild(text, piece.range, &result)
+      } else {
+        result.append(text, piece.range)
+      }
+      guard result.count > start else { continue }
+      resultPieces.append(Piece(range: start..<result.count, added: piece.added))
+    }
+    (text, pieces) = (result, resultPieces)
+  }
+
   /// Normalizes every piece of ordinary text by itself.
   mutating func normalizeEach(_ normalizer: some Normalizer) {
     if pieces.count == 1, pieces[0].added == nil {

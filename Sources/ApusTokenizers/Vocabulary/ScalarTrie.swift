@@ -35,9 +35,9 @@ struct ScalarTrie: Sendable {
     node(of: text).flatMap(value(at:))
   }
 
-  /// The place where `text` ends, if some entry begins with it.
-  func node(of text: some Sequence<Unicode.Scalar>) -> Node? {
-    var node = Self.root
+  /// The place where `text`, counted from `node`, ends, if some entry begins with it.
+  func node(of text: some Sequence<Unicode.Scalar>, from node: Node = root) -> Node? {
+    var node = node
     for scalar in text {
       guard let next = child(of: node, scalar) else { return nil }
       node = next
@@ -64,8 +64,9 @@ struct ScalarTrie: Sendable {
     return best
   }
 
+  /// The place that `scalar` leads to from `node`.
   @inline(__always)
-  private func child(of node: Node, _ scalar: Unicode.Scalar) -> Node? {
+  func child(of node: Node, _ scalar: Unicode.Scalar) -> Node? {
     let key = Self.key(node, scalar)
     var slot = Self.slot(of: key, mask: keys.count - 1)
     while keys[slot] != key {
@@ -75,7 +76,8 @@ struct ScalarTrie: Sendable {
     return children[slot]
   }
 
-  private func value(at node: Node) -> Int? {
+  /// The value entered at a place.
+  func value(at node: Node) -> Int? {
     let value = values[Int(node)]
     return value < 0 ? nil : Int(value)
   }

@@ -1,10 +1,11 @@
 import ApusBase
 import Foundation
 
-/// Reads the object of tokens and ids out of a tokenizer.json.
+/// Reads the object of tokens and ids, or the list of scores or merges, out of a tokenizer.json.
 ///
 /// The general JSON reader cannot: dictionaries of Swift strings take "é" as one letter and as
-/// letter plus accent for the same key, while a vocabulary may hold both, with different ids.
+/// letter plus accent for the same key, while a vocabulary may hold both, with different ids. And
+/// Foundation drops U+FEFF from the beginning of a string.
 struct VocabularyScanner {
   private let bytes: [UInt8]
   private let place: String
@@ -13,7 +14,7 @@ struct VocabularyScanner {
   /// The entries of the object at `path`, in the order of the file.
   ///
   /// - Parameters:
-  ///   - path: Keys from the top of the document to the object.
+  ///   - path: Keys from the top of the document to the object; none if it is the document.
   ///   - data: A whole JSON document, known to be valid.
   ///   - file: Name used in errors.
   /// - Returns: Tokens and ids.
@@ -22,10 +23,61 @@ struct VocabularyScanner {
   static func entries(
     at path: [String], of data: Data, file: String
   ) throws(ApusError) -> [(token: String, id: Int)] {
-    let place = "\(file), \(path.joined(separator: "."))"
+    let place = path.isEmpty ? file : "\(file), \(path.joined(separator: "."))"
     var scanner = VocabularyScanner(bytes: [UInt8](data), place: place)
     for key in path { try scanner.enter(key) }
     return try scanner.entries()
+  }
+
+  /// One value of a list's row.
+  enum Cell: Equatable {
+    case text(String)
+    /// Anything but text, as the file writes it.
+    case other(String)
+  }
+
+  /// The rows of the list at `path`; a row that is no list itself has one cell.
+  ///
+  /// - Parameters:
+  ///   - path: Keys from the top of the document to the list.
+  ///   - data: A whole JSON document, known to be valid.
+  ///   - file: Name used in errors.
+  /// - Returns: The rows.
+  /// - Throws: ``ApusError`` `.invalidFile` if the list is missing or no list.
+  static func rows(
+    at path: [String], of data: Data, file: String
+  ) throws(ApusError) -> [[Cell]] {
+    let place = "\(file), \(path.joined(separator: "."))"
+    var scanner = VocabularyScanner(bytes: [UInt8](data), place: place)
+    for key in path { try scanner.enter(key) }
+    guard scanner.next() == UInt8(ascii: "[") else {
+      throw scanner.problem("expected an array, found something else")
+    }
+    scanner.position += 1
+    var rows: [[Cell]] = []
+    while let byte = scanner.next(), byte != UInt8(ascii: "]") {
+      rows.append(try byte == UInt8(ascii: "[") ? scanner.row() : [scanner.cell()])
+      if scanner.next() == UInt8(ascii: ",") { scanner.position += 1 }
+    }
+    return rows
+  }
+
+  private mutating func row() throws(ApusError) -> [Cell] {
+    try expect("[")
+    var cells: [Cell] = []
+    while let byte = next(), byte != UInt8(ascii: "]") {
+      cells.append(try cell())
+      if next() == UInt8(ascii: ",") { position += 1 }
+    }
+    try expect("]")
+    return cells
+  }
+
+  private mutating func cell() throws(ApusError) -> Cell {
+    if next() == UInt8(ascii: "\"") { return .text(try string()) }
+    let start = position
+    try skipValue()
+    return .other(String(decoding: bytes[start..<position], as: UTF8.self))
   }
 
   private init(bytes: [UInt8], place: String) {
@@ -43,7 +95,7 @@ struct VocabularyScanner {
       try skipValue()
       if next() == UInt8(ascii: ",") { position += 1 }
     }
-    throw problem("expected an object of tokens and their ids, found nothing")
+    throw problem("expected a vocabulary or merges, found nothing")
   }
 
   private mutating func entries() throws(ApusError) -> [(token: String, id: Int)] {
