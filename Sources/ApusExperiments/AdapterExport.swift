@@ -2,6 +2,7 @@ import ApusAdapters
 public import ApusBase
 public import ApusCore
 import ApusDatasets
+import ApusMethods
 import ApusModels
 import ApusSimulation
 import ApusTraining
@@ -45,6 +46,12 @@ extension Assembly {
   /// - Returns: The trainable tensors, by their Hugging Face names, and the base delta.
   /// - Throws: ``ApusError`` `.runState` if there is no such checkpoint.
   public func global(of run: URL, after round: Int? = nil) throws -> NamedTensors {
+    guard experiment.method.hasGlobalModel else {
+      throw ApusError(
+        .unsupported, at: run.path,
+        "\(experiment.method.card.name) leaves each client a model of its own, and no global one",
+        remedy: "Export the run of a method with a global model")
+    }
     let archive = try RunArchive(run)
     guard let round = try round ?? archive.checkpoints().last else {
       throw ApusError(

@@ -72,7 +72,7 @@ public struct Assembly: Sendable {
   /// How the run goes on, as this method needs it.
   ///
   /// Relative paths start from the experiment's folder. With data in one place there is one client
-  /// to draw. A method that sends nothing has no global model to measure, but the clients' own.
+  /// to draw. A method without a global model has the clients' own measured.
   public var simulationOptions: SimulationOptions {
     var options = experiment.federation
     if !options.sampling.cohortFile.isEmpty {
@@ -81,18 +81,13 @@ public struct Assembly: Sendable {
     }
     if experiment.method.poolsData {
       options.sampling = CohortSampling()
-    } else if !hasGlobalModel {
+    } else if !experiment.method.hasGlobalModel {
       if options.evaluation.clientSplits.isEmpty {
         options.evaluation.clientSplits = options.evaluation.splits
       }
       options.evaluation.splits = []
     }
     return options
-  }
-
-  /// Whether the method makes one model for all; one that sends nothing leaves each client its own.
-  public var hasGlobalModel: Bool {
-    experiment.method.poolsData || experiment.method.card.visibility != .nothing
   }
 
   /// Makes the server's half, as it is before the first round.

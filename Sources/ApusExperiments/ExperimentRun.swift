@@ -62,7 +62,7 @@ public struct ExperimentRun: Sendable {
       case .inProcess: try await train(simulation, threads(), observer)
       case .processes: try await train(simulation, processes(), observer)
       }
-    if assembly.hasGlobalModel {
+    if experiment.method.hasGlobalModel {
       try assembly.writeAdapter(outcome.global, to: folder.appending(path: "adapter"))
     }
     try Self.write(Data(MetricExport.csv(try archive().metrics()).utf8), to: folder, "metrics.csv")

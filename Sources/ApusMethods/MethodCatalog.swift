@@ -11,6 +11,8 @@ public enum MethodCatalog {
     public let localTraining: LocalTraining
     /// Whether all rows are brought to one place.
     public let poolsData: Bool
+    /// Whether there is one model for all, to be measured and exported.
+    public let hasGlobalModel: Bool
     /// The method's own options with their defaults.
     public let defaultOptions: any MethodOptions
     /// Where the method is written, from the package's root.
@@ -21,6 +23,7 @@ public enum MethodCatalog {
       card = method.card
       localTraining = method.localTraining
       poolsData = method.poolsData
+      hasGlobalModel = method.hasGlobalModel
       defaultOptions = Method.Options()
       path = "Sources/ApusMethods/\(folder)/\(Method.self).swift"
       build = { options in (options as? Method.Options).map { Method($0) } }

@@ -27,7 +27,7 @@ struct RunSummary {
     majorityShare = try HeterogeneityReport(federated.partition, of: federated.dataset)
       .majorityShare
     backboneBytes = run.assembly.backbone.weights.elementCount * 4
-    hasGlobalModel = run.assembly.hasGlobalModel
+    hasGlobalModel = run.assembly.experiment.method.hasGlobalModel
     title = "\(run.assembly.experiment.name), \(run.assembly.experiment.method.card.name)"
   }
 

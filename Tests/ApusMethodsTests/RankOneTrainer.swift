@@ -31,6 +31,11 @@ final class RankOneTrainer: LocalTrainer {
 
   func load(_ values: NamedTensors) throws { trainables = trainables.merging(values.copied()) }
 
+  /// The methods of these laws leave the backbone as it is.
+  func load(_ delta: BaseDelta) throws {
+    try delta.sites.requireShapes(of: NamedTensors(), at: "trainer")
+  }
+
   /// Steps of gradient descent on all rows, one an epoch.
   func train(_ work: LocalWork) async throws -> TrainingOutcome {
     for _ in 0..<work.training.localEpochs {

@@ -17,6 +17,10 @@ public protocol FederatedMethod: Sendable {
   /// Whether all rows are brought to one place, as only a reference point may do.
   static var poolsData: Bool { get }
 
+  /// Whether there is one model for all; otherwise each client's own is what is measured, and
+  /// nothing is exported.
+  static var hasGlobalModel: Bool { get }
+
   /// Creates the method with options that were validated.
   init(_ options: Options)
 
@@ -30,6 +34,9 @@ public protocol FederatedMethod: Sendable {
 extension FederatedMethod {
   /// Data stay on the clients.
   public static var poolsData: Bool { false }
+
+  /// One model for all.
+  public static var hasGlobalModel: Bool { true }
 }
 
 /// Hyper-parameters that an experiment file can set by name.

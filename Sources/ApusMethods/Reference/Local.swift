@@ -17,6 +17,8 @@ public struct Local: FederatedMethod {
 
   public static var localTraining: LocalTraining { FedIT.localTraining }
 
+  public static var hasGlobalModel: Bool { false }
+
   public typealias Options = NoOptions
 
   public init(_ options: NoOptions) {}

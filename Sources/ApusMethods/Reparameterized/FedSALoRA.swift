@@ -6,7 +6,7 @@ public import ApusCore
 /// Clients with unlike data learn much the same A and different B, so the mean of A carries what
 /// they have in common and every client keeps its own answer to it. There is no single model: the
 /// one of a new client is Ā beside B = 0 and the head as it was drawn, which answers like the
-/// frozen backbone. Measure clients with `federation.evaluation.client-splits`.
+/// frozen backbone. So each client's own model is measured.
 ///
 /// The paper counts ten batches a round; here a round is `local-epochs` passes, as in every
 /// method. The released code lets simulated clients share B, and skips a batch whose loss is NaN;
@@ -30,6 +30,8 @@ public struct FedSALoRA: FederatedMethod {
     training.learningRate = 0.02
     return training
   }
+
+  public static var hasGlobalModel: Bool { false }
 
   /// What can be chosen beside local training and aggregation.
   public struct Options: MethodOptions {
