@@ -22,7 +22,8 @@ public enum LibTorch {
   /// each size and keep a thousand of them, and the C library keeps a heap for each thread with
   /// gaps of all sizes. Few kernels and one heap serve as well: the time of a run is the same.
   public static func limitHeldMemory() {
-    setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32", 0)
+    setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32", 0)  // oneDNN's own
+    setenv("LRU_CACHE_CAPACITY", "16", 0)  // that of libtorch's layer above it
     apus_use_one_heap()
   }
 
