@@ -1,4 +1,5 @@
 import ApusTestSupport
+import Dispatch
 import Foundation
 import Synchronization
 
@@ -21,14 +22,16 @@ struct CommandProcess {
     try standardInput.fileHandleForWriting.write(contentsOf: Data(input.utf8))
     try standardInput.fileHandleForWriting.close()
     let collected = Mutex(Data())
+    let isRead = DispatchSemaphore(value: 0)
     let reader = Thread {
       let data = errors.fileHandleForReading.readDataToEndOfFile()
       collected.withLock { $0 = data }
+      isRead.signal()
     }
     reader.start()
     let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
-    while !reader.isFinished { Thread.sleep(forTimeInterval: 0.001) }
+    isRead.wait()
     let problems = collected.withLock { String(decoding: $0, as: UTF8.self) }
     return Result(status: process.terminationStatus, output: text, errors: problems)
   }
