@@ -2,7 +2,7 @@ internal import ApusBase
 internal import Foundation
 
 extension LoRAConfiguration {
-  /// Fields of `adapter_config.json` that change what an adapter computes and are not implemented;
+  /// Fields of `adapter_config.json` that change what an adapter computes and are not supported;
   /// anything but null, false or empty in one of them is refused.
   private static let refused = [
     "use_dora", "lora_bias", "use_qalora", "use_bdlora", "alora_invocation_tokens",
@@ -25,7 +25,7 @@ extension LoRAConfiguration {
         ?? (value as? String)?.isEmpty ?? (value as? Bool).map { !$0 } ?? (value == nil)
       guard isEmpty else {
         throw ApusError(
-          .unsupported, at: config[field].place, "this variant of LoRA is not implemented",
+          .unsupported, at: config[field].place, "this variant of LoRA is not supported",
           remedy: "Merge the adapter into its base model with Python's PEFT, and open that")
       }
     }
@@ -87,7 +87,7 @@ extension LoRAConfiguration {
     let found = try node.string()
     guard !known.contains(found) else { return }
     throw ApusError(
-      .unsupported, at: node.place, "\"\(found)\" is not implemented",
+      .unsupported, at: node.place, "\"\(found)\" is not supported",
       remedy: "Give an adapter with \(known.joined(separator: " or "))")
   }
 

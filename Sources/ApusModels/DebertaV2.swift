@@ -7,7 +7,7 @@ internal import Foundation
 /// embeddings of distances that all blocks share.
 ///
 /// Scores have up to three terms: content to content, content to position (c2p) and position to
-/// content (p2c). The convolution of the largest v2 checkpoints is not implemented.
+/// content (p2c). The convolution of the largest v2 checkpoints is not supported.
 ///
 /// - Shapes: T rows (tokens of all examples), B examples, L longest, D hidden size, H heads,
 ///   d = D / H, S span of distances.
@@ -85,7 +85,7 @@ struct DebertaV2Config: Sendable {
       let found = try config[field].int()
       guard found != value else { continue }
       throw ApusError(
-        .unsupported, at: config[field].place, "\(found) is not implemented",
+        .unsupported, at: config[field].place, "\(found) is not supported",
         remedy: "Give a checkpoint with \(value) there, such as one of DeBERTa v3")
     }
   }

@@ -90,11 +90,11 @@ extension JSONNode {
     let found = try string()
     guard found != implemented else { return }
     throw ApusError(
-      .unsupported, at: place, "\"\(found)\" is not implemented",
+      .unsupported, at: place, "\"\(found)\" is not supported",
       remedy: "Give a checkpoint that uses \"\(implemented)\"")
   }
 
-  /// Refuses a flag that switches on what is not implemented.
+  /// Refuses a flag that switches on what is not supported.
   func requireOff(_ problem: String, _ remedy: String) throws(ApusError) {
     guard exists, try bool() else { return }
     throw ApusError(
