@@ -55,7 +55,7 @@ public enum ModelCatalog {
   /// Every architecture.
   public static let all: [Architecture] = [
     Bert.architecture, Roberta.architecture, Roberta.multilingual, DistilBert.architecture,
-    Albert.architecture, DebertaV2.architecture,
+    Albert.architecture, Deberta.architecture, DebertaV2.architecture,
   ]
 
   /// The architecture that a `config.json` names, by `model_type` or else by `architectures`.
