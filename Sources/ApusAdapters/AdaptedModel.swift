@@ -183,6 +183,9 @@ public final class AdaptedModel {
     }
   }
 
+  /// Whether an adapted matrix has its axes exchanged in the checkpoint.
+  var isStoredTransposed: Bool { adapted.contains { $0.site.base.weight.isStoredTransposed } }
+
   /// Adds s·BA and the base delta to the weights, so that the model runs without adapters.
   ///
   /// In float32; beside a bfloat16 backbone the sum is rounded once. Nothing trains meanwhile.

@@ -48,7 +48,8 @@ public struct Checkpoint: Sendable {
 
   /// Tokens that the model has positions for; nil if `config.json` does not say.
   public var maxLength: Int? {
-    guard let rows = try? config["max_position_embeddings"].int() else { return nil }
+    let names = ["max_position_embeddings", "n_positions"]
+    guard let rows = names.lazy.compactMap({ try? config[$0].int() }).first else { return nil }
     return rows - architecture.unusedPositions(config)
   }
 

@@ -32,7 +32,8 @@ final class Deberta: Module, TextEncoder {
 
   static let architecture = ModelCatalog.Architecture(
     modelType: "deberta", prefix: "deberta", classPrefix: "Deberta", hasPooler: false,
-    defaultTargets: ["in_proj"], optionalParts: ["embeddings.position_embeddings."]
+    defaultTargets: ["in_proj"], ia3Targets: ["in_proj", "output.dense"],
+    ia3FeedForward: ["output.dense"], optionalParts: ["embeddings.position_embeddings."]
   ) { (config, _) throws(ApusError) in
     try Deberta(config)
   } makeHead: { (config, size, labels) throws(ApusError) in
