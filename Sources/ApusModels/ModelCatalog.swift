@@ -81,9 +81,18 @@ public enum ModelCatalog {
       makeHead = { (_, size, labels) throws(ApusError) in ScoreHead(size, labels) }
     }
 
+    /// The class of transformers that predicts the next token.
+    var languageClass: String { modelType == "gpt2" ? "GPT2LMHeadModel" : "\(classPrefix)ForCausalLM" }
+
+    /// The tasks that the architecture can do, by the names of transformers' classes.
+    public var tasks: [String] {
+      ["\(classPrefix)ForSequenceClassification"] + (makeDecoder == nil ? [] : [languageClass])
+    }
+
     /// Whether transformers has a class of this name for the architecture.
     func hasClass(_ name: String) -> Bool {
       name == "\(classPrefix)Model" || name.hasPrefix("\(classPrefix)For")
+        || (makeDecoder != nil && name == languageClass)
     }
   }
 
