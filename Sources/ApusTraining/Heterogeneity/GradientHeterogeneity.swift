@@ -20,13 +20,16 @@ public struct GradientHeterogeneity: Hashable, Sendable {
   ///   without any.
   /// - Source: Li et al., FedProx, arXiv 1812.06127, definition 3.
   public init(_ gradients: [NamedTensors], weights: [Double]) throws(ApusError) {
-    var mean = WeightedMean()
-    for (gradient, weight) in zip(gradients, weights) { try mean.absorb(gradient, weight: weight) }
-    guard let average = mean.finish() else {
+    guard let first = gradients.first else {
       throw ApusError(
         .invalidData, at: "gradients of clients", "no client has a gradient",
         remedy: "Measure clients with training rows")
     }
+    var mean = WeightedMean(like: first)
+    for (gradient, weight) in zip(gradients, weights) {
+      try mean.absorb(gradient, weight: weight, at: "gradient")
+    }
+    let average = mean.finish() ?? first
     let total = weights.reduce(0, +)
     var (variance, square) = (0.0, 0.0)
     for (gradient, weight) in zip(gradients, weights) {
