@@ -22,7 +22,7 @@ public struct Experiment: Sendable {
   /// Rows, split and partition.
   public var data: DataOptions
   /// The adapter and the head.
-  public var adapter: LoRAConfiguration
+  public var adapter: AdapterConfiguration
   /// Which settings of the adapter the file leaves to the architecture and the task.
   private let adapterDefaults: Set<String>
   /// The method.
@@ -52,15 +52,18 @@ public struct Experiment: Sendable {
   /// - Throws: ``ApusError`` `.fileAccess` if it cannot be read, `.invalidConfig` with line and
   ///   field for everything that is wrong in it.
   public init(contentsOf url: URL, assignments: [String] = []) throws(ApusError) {
-    let text: String
-    do { text = try String(contentsOf: url, encoding: .utf8) } catch {
+    try self.init(
+      parsing: Self.text(of: url), file: url.lastPathComponent,
+      folder: url.deletingLastPathComponent(), assignments: assignments)
+  }
+
+  /// The text of an experiment file.
+  static func text(of url: URL) throws(ApusError) -> String {
+    do { return try String(contentsOf: url, encoding: .utf8) } catch {
       throw ApusError(
         .fileAccess, at: url.path, "the experiment file cannot be read",
         remedy: "Check the path and that it is UTF-8 text", cause: error)
     }
-    try self.init(
-      parsing: text, file: url.lastPathComponent, folder: url.deletingLastPathComponent(),
-      assignments: assignments)
   }
 
   /// Reads an experiment from text.
@@ -96,13 +99,13 @@ public struct Experiment: Sendable {
     engine = try OptionReader.read(top["engine"])
     self.folder =
       header.folder.isEmpty ? folder : URL(fileURLWithPath: header.folder, isDirectory: true)
-    source = try top.serialized(with: ["folder": self.folder.path])
+    source = try top.without(["compare"]).serialized(with: ["folder": self.folder.path])
   }
 
   /// The sections of an experiment file.
   static let sections = [
     "name", "seed", "folder", "model", "task", "data", "adapter", "method", "training",
-    "aggregation", "federation", "devices", "engine",
+    "aggregation", "federation", "devices", "engine", "compare",
   ]
 
   /// The entries above the sections.
@@ -143,14 +146,14 @@ public struct Experiment: Sendable {
   ///   - targets: The architecture's customary projections.
   ///   - heads: The paths of the layers beside the backbone, which train as a whole.
   /// - Returns: The configuration with them where the file says nothing.
-  func adapter(targets: [String], heads: [String]) -> LoRAConfiguration {
+  func adapter(targets: [String], heads: [String]) -> AdapterConfiguration {
     var resolved = adapter
     if adapterDefaults.contains("targets") { resolved.targets = .names(targets) }
     if adapterDefaults.contains("modules-to-save") { resolved.modulesToSave = heads }
     return resolved
   }
 
-  private static func adapter(_ node: ConfigurationNode) throws(ApusError) -> LoRAConfiguration {
+  private static func adapter(_ node: ConfigurationNode) throws(ApusError) -> AdapterConfiguration {
     if let kind = node["kind"].node?.string, kind.lowercased() != "lora" {
       throw node["kind"].error(
         "there is no adapter \"\(kind)\"", remedy: Spelling.remedy(for: kind, allowed: ["lora"]))
