@@ -115,9 +115,19 @@ public enum ModelCatalog {
     /// Whether its checkpoints can have an output layer over the vocabulary.
     var writesText: Bool { makeDecoder != nil || makeEncoderDecoder != nil }
 
+    /// The class of transformers that predicts the next token.
+    var languageClass: String { modelType == "gpt2" ? "GPT2LMHeadModel" : "\(classPrefix)ForCausalLM" }
+
+    /// The tasks that the architecture can do, by the names of transformers' classes.
+    public var tasks: [String] {
+      if makeEncoderDecoder != nil { return ["\(classPrefix)ForConditionalGeneration"] }
+      return ["\(classPrefix)ForSequenceClassification"] + (makeDecoder == nil ? [] : [languageClass])
+    }
+
     /// Whether transformers has a class of this name for the architecture.
     func hasClass(_ name: String) -> Bool {
       name == "\(classPrefix)Model" || name.hasPrefix("\(classPrefix)For")
+        || (makeDecoder != nil && name == languageClass)
     }
   }
 

@@ -41,6 +41,16 @@ public final class TextClassifier: Module, SequenceClassifier {
   /// The last layer, always float32.
   public var classifier: Linear { head.wrappedValue.output }
 
+  /// The module that holds the last layer, by the beginning of its path.
+  public var headNames: [String] {
+    var names: [String] = []
+    head.wrappedValue.walk { path, module in
+      guard module === classifier, let name = path.split(separator: ".").first else { return }
+      names = [String(name)]
+    }
+    return names
+  }
+
   /// Takes the layers of the checkpoint's head that fit, and draws the others: weights normal,
   /// biases zero.
   func setHead(_ stored: NamedTensors, random: RandomStream, device: Device) throws(ApusError) {

@@ -32,25 +32,48 @@ public protocol LocalTrainer: AnyObject {
 }
 
 /// One local phase: how to train, on which chance, within which bounds.
-public struct LocalWork: Sendable {
+public struct LocalWork {
   /// Epochs, batch size, optimizer, schedule.
   public var training: LocalTraining
   /// Source of shuffling and dropout.
   public var random: RandomStream
   /// Most steps to do, as partial work of a slow device; nil for all of the epochs.
   public var stepLimit: Int?
+  /// The round that the phase belongs to, for schedules over the whole run; nil outside of one.
+  public var round: Round?
   /// Which trainables move; the others keep their values and get no gradient.
   public var selects: @Sendable (String) -> Bool
+  /// What the method does around each step; adapters bring hooks of their own, which act first.
+  public var hooks: [any StepHook]
 
   /// Describes one local phase; by default everything trains.
   public init(
-    training: LocalTraining, random: RandomStream, stepLimit: Int? = nil,
-    selects: @escaping @Sendable (String) -> Bool = { _ in true }
+    training: LocalTraining, random: RandomStream, stepLimit: Int? = nil, round: Round? = nil,
+    selects: @escaping @Sendable (String) -> Bool = { _ in true }, hooks: [any StepHook] = []
   ) {
     self.training = training
     self.random = random
     self.stepLimit = stepLimit
+    self.round = round
     self.selects = selects
+    self.hooks = hooks
+  }
+
+  /// What a client usually does in a round: its own training, on the chance of client and round.
+  ///
+  /// - Parameters:
+  ///   - setting: The client.
+  ///   - round: The round.
+  ///   - brief: What opened the round, for the bound on the work that it carries.
+  ///   - selects: Which trainables move.
+  ///   - hooks: What the method does around each step.
+  public init(
+    of setting: ClientSetting, in round: Round, on brief: Message,
+    selects: @escaping @Sendable (String) -> Bool = { _ in true }, hooks: [any StepHook] = []
+  ) {
+    self.init(
+      training: setting.training, random: round.random(of: setting.id),
+      stepLimit: brief.stepLimit, round: round, selects: selects, hooks: hooks)
   }
 }
 
