@@ -81,8 +81,13 @@ public enum ModelCatalog {
       makeHead = { (_, size, labels) throws(ApusError) in ScoreHead(size, labels) }
     }
 
+    /// Whether tokens see earlier ones only.
+    public var isDecoder: Bool { makeDecoder != nil }
+
     /// The class of transformers that predicts the next token.
-    var languageClass: String { modelType == "gpt2" ? "GPT2LMHeadModel" : "\(classPrefix)ForCausalLM" }
+    var languageClass: String {
+      modelType == "gpt2" ? "GPT2LMHeadModel" : "\(classPrefix)ForCausalLM"
+    }
 
     /// The tasks that the architecture can do, by the names of transformers' classes.
     public var tasks: [String] {
