@@ -1,4 +1,4 @@
-public import ApusBase
+internal import ApusBase
 
 /// What an adapter was trained for, by the name that PEFT gives it.
 public enum AdapterTask: String, Sendable, Codable, CaseIterable {

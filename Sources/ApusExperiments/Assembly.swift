@@ -52,7 +52,7 @@ public struct Assembly: Sendable {
     testRows = try read(data.federated.test)
     backbone = try Backbone(
       checkpoint, precision: experiment.model.precision,
-      device: try experiment.model.resolvedDevice())
+      device: try experiment.model.resolvedDevice(), quantization: experiment.model.quantization)
     method = try experiment.method.make(experiment.methodOptions)
     let pools = experiment.method.poolsData
     positions =
@@ -160,6 +160,9 @@ public struct Assembly: Sendable {
       let adapted = try AdaptedModel(
         model, experiment.adapter(targets: targets, heads: []),
         random: random.substream("adapter"))
+      if experiment.model.activationCheckpointing {
+        model.recomputedLeaves = { [weak adapted] in adapted?.trainables.map(\.leaf) ?? [] }
+      }
       return WorkerModel(
         task: CausalLanguageTask(model, device: backbone.device), adapted: adapted,
         device: backbone.device)
@@ -177,6 +180,9 @@ public struct Assembly: Sendable {
     let adapted = try AdaptedModel(
       classifier, experiment.adapter(targets: targets, heads: classifier.headNames),
       random: random.substream("adapter"))
+    if experiment.model.activationCheckpointing {
+      classifier.recomputedLeaves = { [weak adapted] in adapted?.trainables.map(\.leaf) ?? [] }
+    }
     return WorkerModel(
       task: ClassificationTask(classifier, device: backbone.device), adapted: adapted,
       device: backbone.device)

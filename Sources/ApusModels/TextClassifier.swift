@@ -13,6 +13,8 @@ public final class TextClassifier: Module, SequenceClassifier {
   public let pooling: Pooling
   /// The layers of the head that were drawn, because the checkpoint has none for as many classes.
   public override var drawnModules: [String] { drawn }
+  /// As in ``CausalLanguageModel/recomputedLeaves``.
+  public var recomputedLeaves: (() -> [Tensor])?
   private let encoder: Key<any TextEncoder>
   // Keys of the head begin at the root of the checkpoint.
   private let head: Key<any SequenceHead>
@@ -88,7 +90,8 @@ public final class TextClassifier: Module, SequenceClassifier {
 
   /// What the classifier sees of each example [B, D], in float32.
   public func features(_ batch: TokenBatch, random: RandomStream? = nil) -> Tensor {
-    let pass = ForwardPass(layout: batch.layout, random: random)
+    let pass = ForwardPass(
+      layout: batch.layout, random: random, recomputedLeaves: recomputedLeaves?())
     let hidden = encoder.wrappedValue.hidden(batch, pass)
     let pooled =
       switch pooling {

@@ -1,4 +1,3 @@
-public import ApusBase
 public import ApusCore
 public import ApusTorch
 

@@ -31,7 +31,11 @@ public final class Linear: Module {
 
   /// The layer's output, in the input's dtype: trained weights are float32 beside any activation.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    linear(x, weight: weight.value.to(x.dtype), bias: bias?.value.to(x.dtype))
+    if let packed = weight.packed {
+      let product = linear(x, packed: packed)
+      return bias.map { product + $0.value.to(x.dtype) } ?? product
+    }
+    return linear(x, weight: weight.value.to(x.dtype), bias: bias?.value.to(x.dtype))
   }
 }
 
