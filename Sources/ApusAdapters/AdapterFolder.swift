@@ -133,19 +133,17 @@ public struct AdapterFolder: Sendable {
   /// The model card: front matter that the Hub reads, then how to open the adapter.
   private var readme: String {
     let base = baseModel.map { "base_model: \(Self.quoted($0))\n" } ?? ""
-    let isClassifier = task?.hasHead ?? true
+    let kind = task ?? .sequenceClassification
     let labels =
       notes.flatMap { $0.labels.isEmpty ? nil : $0 }.map {
         "Classes: \($0.labels.joined(separator: ", ")).\n\n"
       } ?? ""
-    let pooling = isClassifier ? notes.map { "Pooling: \($0.pooling).\n\n" } ?? "" : ""
-    let opener =
-      isClassifier
-      ? "AutoPeftModelForSequenceClassification" : "AutoPeftModelForCausalLM"
+    let pooled = kind == .sequenceClassification ? notes : nil
+    let pooling = pooled.map { "Pooling: \($0.pooling).\n\n" } ?? ""
     return """
       ---
       \(base)library_name: peft
-      pipeline_tag: \(isClassifier ? "text-classification" : "text-generation")
+      pipeline_tag: \(kind.opener.pipelineTag)
       tags:
       - lora
       - federated-learning
@@ -156,7 +154,7 @@ public struct AdapterFolder: Sendable {
 
       Rank \(configuration.rank), alpha \(configuration.alpha), trained with Apus.
 
-      \(labels)\(pooling)Open it with `peft.\(opener)`, or with Apus.
+      \(labels)\(pooling)Open it with `peft.\(kind.opener.className)`, or with Apus.
 
       """
   }

@@ -57,9 +57,7 @@ extension AdapterConfiguration {
       for name in try config["modules_to_save"].array() { modulesToSave.append(try name.string()) }
     }
     // PEFT adds its names of heads for this task, in memory and in the file.
-    if task?.hasHead == true {
-      modulesToSave += TrainedModules.headNames.filter { !modulesToSave.contains($0) }
-    }
+    modulesToSave += (task?.headNames ?? []).filter { !modulesToSave.contains($0) }
     let layers = config["layers_to_transform"]
     if layers.foundationValue is [Any] {
       for index in try layers.array() { self.layers.append(try index.int()) }
@@ -102,7 +100,8 @@ extension AdapterConfiguration {
   /// - Throws: An error of JSONSerialization for numbers that JSON does not have.
   func peftBytes(baseModel: String?, task: AdapterTask, isTransposed: Bool) throws -> Data {
     var fields: [String: Any] = [
-      "peft_type": "LORA", "task_type": task.rawValue, "inference_mode": true, "r": rank,
+      "peft_type": "LORA", "task_type": task.peftName ?? NSNull(), "inference_mode": true,
+      "r": rank,
       "lora_alpha": Self.number(alpha), "lora_dropout": dropout, "use_rslora": useRSLoRA,
       "use_dora": false, "bias": bias.rawValue, "fan_in_fan_out": isTransposed,
       "init_lora_weights": true, "target_modules": Self.value(targets),
@@ -111,8 +110,7 @@ extension AdapterConfiguration {
       "auto_mapping": NSNull(), "lora_bias": false,
     ]
     // A frozen head was drawn, so it is stored like a trained one: the base model has none.
-    let heads =
-      task.hasHead ? TrainedModules.headNames.filter { !modulesToSave.contains($0) } : []
+    let heads = task.headNames.filter { !modulesToSave.contains($0) }
     let saved = modulesToSave + heads
     fields["modules_to_save"] = saved.isEmpty ? NSNull() : saved
     fields["exclude_modules"] = excludes == .names([]) ? NSNull() : Self.value(excludes)

@@ -163,7 +163,11 @@ public struct Backbone: Sendable {
     weights.reduce(0) { $0 + $1.tensor.byteCount } + packed.values.reduce(0) { $0 + $1.byteCount }
   }
 
-  private func keepPacked(in model: Module) {
+  /// Whether a matrix is kept in fewer bits.
+  func isPacked(_ key: String) -> Bool { packed[key] != nil }
+
+  /// Gives the projections of a model the matrices that are kept in fewer bits.
+  func keepPacked(in model: Module) {
     guard !packed.isEmpty else { return }
     for (key, parameter) in model.parameters {
       if let matrix = packed[key] { parameter.keep(matrix) }
