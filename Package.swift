@@ -106,7 +106,7 @@ let package = Package(
         name: "apus-bench",
         dependencies: [
           "ApusBase", "ApusTorch", "ApusCore", "ApusModels", "ApusAdapters", "ApusSimulation",
-          "ApusExperiments",
+          "ApusExperiments", "ApusTokenizers",
           "CJemalloc", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         path: "Benchmarks/apus-bench", swiftSettings: settings, linkerSettings: linkToTorch),

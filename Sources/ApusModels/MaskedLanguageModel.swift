@@ -16,7 +16,8 @@ public final class MaskedLanguageModel: Module {
   private let norm: Key<LayerNorm>
   private let bias: Key<Parameter>
   private let activation: Activation
-  private let table: Parameter
+  /// The encoder's own table, which is none of this module's children a second time.
+  private let words: () -> Tensor
 
   /// How an architecture calls the parts of its head.
   struct HeadKeys: Sendable {
@@ -66,25 +67,26 @@ public final class MaskedLanguageModel: Module {
   ) throws(ApusError) {
     let keys = try Self.headKeys(architecture, config)
     let encoder = try architecture.makeEncoder(config, false)
-    let words = encoder.parameters.first {
+    let found = encoder.parameters.first {
       $0.key.hasSuffix("embeddings.word_embeddings.weight")
     }
-    guard let table = words?.parameter else {
+    guard let table = found?.parameter else {
       throw config.error(
         "there is no table of words", remedy: "Give a checkpoint of another architecture")
     }
     let epsilon = try config["layer_norm_eps"].number(in: 0...1, default: 1e-12)
     self.encoder = Key(wrappedValue: encoder, architecture.prefix)
-    self.table = table
     dense = Key(wrappedValue: Linear(encoder.hiddenSize, table.shape[1]), keys.dense)
     norm = Key(wrappedValue: LayerNorm(table.shape[1], epsilon: epsilon), keys.norm)
     bias = Key(wrappedValue: Parameter(table.shape[0]), name)
+    words = { table.value }
+    vocabularySize = table.shape[0]
     activation = try Activation(
       config[keys.activation.field], default: keys.activation.fallback)
   }
 
   /// V.
-  public var vocabularySize: Int { table.shape[0] }
+  public let vocabularySize: Int
 
   /// Refuses tokens that the model does not have.
   ///
@@ -112,7 +114,7 @@ public final class MaskedLanguageModel: Module {
     }
     let asked = hidden.indexSelected(0, index(rows)).to(.float32)
     let shaped = norm.wrappedValue(activation(dense.wrappedValue(asked)))
-    var (table, bias) = (table.value, bias.wrappedValue.value)
+    var (table, bias) = (self.words(), bias.wrappedValue.value)
     if let words {
       (table, bias) = (table.indexSelected(0, index(words)), bias.indexSelected(0, index(words)))
     }

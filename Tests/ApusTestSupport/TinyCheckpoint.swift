@@ -98,6 +98,9 @@ public enum TinyCheckpoint {
       norm("\(path).output.LayerNorm")
     }
     linear("pooler.dense", hidden, hidden)
+    linear("cls.predictions.transform.dense", hidden, hidden)
+    norm("cls.predictions.transform.LayerNorm")
+    found.append(("cls.predictions.bias", Tensor.zeros([words])))
     return found
   }
 }
