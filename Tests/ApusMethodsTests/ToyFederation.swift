@@ -21,11 +21,12 @@ final class ToyFederation {
 
   /// A federation of these clients; with `sameSeed` all of them draw as the first one does.
   init(
-    _ method: any FederatedMethod, trainers: [ToyTrainer] = ToyFederation.makeTrainers(),
+    _ method: any FederatedMethod, trainers given: [ToyTrainer]? = nil,
     training: LocalTraining = ToyFederation.training, aggregation: Aggregation = Aggregation(),
     sameSeed: Bool = false
   ) throws {
     self.method = method
+    let trainers = given ?? Self.makeTrainers(for: method)
     self.trainers = trainers
     self.aggregation = aggregation
     server = try method.server(
@@ -43,8 +44,12 @@ final class ToyFederation {
   }
 
   /// Three clients with 4, 7 and 10 rows.
-  static func makeTrainers() -> [ToyTrainer] {
-    (0..<3).map { ToyTrainer(client: $0, rows: 4 + 3 * $0) }
+  static func makeTrainers(for method: (any FederatedMethod)? = nil) -> [ToyTrainer] {
+    (0..<3).map {
+      ToyTrainer(
+        client: $0, rows: 4 + 3 * $0,
+        modelExtension: method?.modelExtension ?? ModelExtension())
+    }
   }
 
   /// Two epochs of AdamW on batches of three rows.

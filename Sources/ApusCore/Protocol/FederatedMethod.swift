@@ -14,6 +14,9 @@ public protocol FederatedMethod: Sendable {
   /// Local training as the paper or its code does it, where an experiment does not say otherwise.
   static var localTraining: LocalTraining { get }
 
+  /// Weighting and server rule as the paper has them, where an experiment does not say otherwise.
+  static var aggregation: Aggregation { get }
+
   /// Whether all rows are brought to one place, as only a reference point may do.
   static var poolsData: Bool { get }
 
@@ -21,8 +24,15 @@ public protocol FederatedMethod: Sendable {
   /// nothing is exported.
   static var hasGlobalModel: Bool { get }
 
+  /// Whether each client uses a model of its own, be there a global one beside it or not; it is
+  /// then measured on the client's own rows.
+  static var hasPersonalModels: Bool { get }
+
   /// Creates the method with options that were validated.
   init(_ options: Options)
+
+  /// What the model needs beside the adapter that the experiment configures.
+  var modelExtension: ModelExtension { get }
 
   /// Makes the server's half.
   func server(_ setting: ServerSetting) throws -> any ServerHalf
@@ -32,11 +42,20 @@ public protocol FederatedMethod: Sendable {
 }
 
 extension FederatedMethod {
+  /// FedAvg: the mean by numbers of rows.
+  public static var aggregation: Aggregation { Aggregation() }
+
   /// Data stay on the clients.
   public static var poolsData: Bool { false }
 
   /// One model for all.
   public static var hasGlobalModel: Bool { true }
+
+  /// Models of their own where there is none for all.
+  public static var hasPersonalModels: Bool { !hasGlobalModel }
+
+  /// The experiment's adapter alone.
+  public var modelExtension: ModelExtension { ModelExtension() }
 }
 
 /// Hyper-parameters that an experiment file can set by name.
