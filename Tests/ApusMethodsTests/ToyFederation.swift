@@ -43,9 +43,11 @@ final class ToyFederation {
     }
   }
 
-  /// Three clients with 4, 7 and 10 rows.
-  static func makeTrainers(for method: (any FederatedMethod)? = nil) -> [ToyTrainer] {
-    (0..<3).map {
+  /// Clients with 4, 7 and 10 rows, or as many as these numbers.
+  static func makeTrainers(
+    for method: (any FederatedMethod)? = nil, clients: Range<Int> = 0..<3
+  ) -> [ToyTrainer] {
+    clients.map {
       ToyTrainer(
         client: $0, rows: 4 + 3 * $0,
         modelExtension: method?.modelExtension ?? ModelExtension())
@@ -90,6 +92,9 @@ final class ToyFederation {
     let brief = try server.brief(for: clients[client].id, round: round)
     return try await clients[client].half.evaluate(on: brief, split: .test, round: round)
   }
+
+  /// What one client keeps to itself.
+  func personal(_ client: Int) -> NamedTensors { clients[client].half.snapshot.tensors }
 
   /// What the server would send to one client now.
   func brief(_ client: Int) throws -> Message {
