@@ -23,7 +23,7 @@ public struct AdapterNotes: Sendable, Equatable, Codable {
 /// An adapter as Hugging Face PEFT keeps it: `adapter_config.json` and `adapter_model.safetensors`.
 public struct AdapterFolder: Sendable {
   /// Where the adapter acts, and its ranks.
-  public var configuration: LoRAConfiguration
+  public var configuration: AdapterConfiguration
   /// Its tensors, by the names that PEFT gives them.
   public var tensors: NamedTensors
   /// Hub name or folder of the checkpoint that it was trained on; nil if the folder does not say.
@@ -33,7 +33,7 @@ public struct AdapterFolder: Sendable {
 
   /// Collects what a folder will hold.
   init(
-    configuration: LoRAConfiguration, tensors: NamedTensors, baseModel: String?,
+    configuration: AdapterConfiguration, tensors: NamedTensors, baseModel: String?,
     notes: AdapterNotes?
   ) {
     self.configuration = configuration
@@ -51,7 +51,7 @@ public struct AdapterFolder: Sendable {
   ///   `.unsupported` for another kind of adapter or for pickled tensors.
   public init(reading folder: URL) throws(ApusError) {
     let config = try JSONNode(contentsOf: folder.appendingPathComponent("adapter_config.json"))
-    configuration = try LoRAConfiguration(peft: config)
+    configuration = try AdapterConfiguration(peft: config)
     let name = config["base_model_name_or_path"]
     baseModel = name.exists ? try name.string() : nil
     let stored = try ShardedSafetensors(folder: folder, stem: "adapter_model")
@@ -70,7 +70,7 @@ public struct AdapterFolder: Sendable {
 
   /// Classes of the head that the folder holds, the rows of its last layer; nil if it holds none.
   public var classCount: Int? {
-    let layers = AdaptedModel.headNames + AdaptedModel.headNames.map { "\($0).out_proj" }
+    let layers = TrainedModules.headNames + TrainedModules.headNames.map { "\($0).out_proj" }
     let names = layers.map { "\(AdaptedModel.prefix)\($0).weight" }
     return names.lazy.compactMap { tensors[$0]?.shape.first }.first
   }
@@ -182,24 +182,36 @@ extension AdaptedModel {
         "the adapter \(what) tensor \(first) (\(names.count) in all)",
         remedy: "Take both files of the adapter, and the base model, from one training")
     }
-    try load(tensors.filtered { name in trainables.contains { $0.name == name } })
+    let own = Dictionary(uniqueKeysWithValues: trainables.map { ($0.name, $0.leaf.shape) })
+    for (name, tensor) in tensors {
+      guard let shape = own[name], shape != tensor.shape else { continue }
+      throw ApusError(  // the ranks of a folder are those of its configuration
+        .shapeMismatch, at: name, "expected shape \(shape), got \(tensor.shape)",
+        remedy: "Take both files of the adapter, and the base model, from one training")
+    }
+    try load(tensors.filtered { own[$0] != nil })
     try loadHead(tensors)
   }
 
-  /// The adapter as it is now, ready to be written.
+  /// A set of adapters as it is now, ready to be written.
   ///
   /// With a base delta, one LoRA of higher rank that adds both.
   ///
   /// - Parameters:
+  ///   - set: One of ``adapters``; nil for the standard one.
   ///   - baseModel: Hub name or folder of the checkpoint.
   ///   - notes: What PEFT has no place for.
   /// - Returns: Copies; later training does not change them.
-  public func folder(baseModel: String?, notes: AdapterNotes) -> AdapterFolder {
+  public func folder(
+    of set: AdapterSet? = nil, baseModel: String?, notes: AdapterNotes
+  ) -> AdapterFolder {
+    let set = set ?? adapters[0]
     guard !baseDelta.isEmpty else {
       return AdapterFolder(
-        configuration: configuration, tensors: storedValues, baseModel: baseModel, notes: notes)
+        configuration: set.presentConfiguration, tensors: storedValues(of: set),
+        baseModel: baseModel, notes: notes)
     }
-    let stacked = StackedLoRA(self)
+    let stacked = StackedLoRA(self, set)
     return AdapterFolder(
       configuration: stacked.configuration, tensors: stacked.tensors, baseModel: baseModel,
       notes: notes)

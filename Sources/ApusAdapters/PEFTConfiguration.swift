@@ -1,7 +1,7 @@
 internal import ApusBase
 internal import Foundation
 
-extension LoRAConfiguration {
+extension AdapterConfiguration {
   /// Fields of `adapter_config.json` that change what an adapter computes and are not supported;
   /// anything but null, false or empty in one of them is refused.
   private static let refused = [
@@ -56,7 +56,7 @@ extension LoRAConfiguration {
     }
     // PEFT adds its names of heads for this task, in memory and in the file.
     if config["task_type"].exists {
-      modulesToSave += AdaptedModel.headNames.filter { !modulesToSave.contains($0) }
+      modulesToSave += TrainedModules.headNames.filter { !modulesToSave.contains($0) }
     }
     let layers = config["layers_to_transform"]
     if layers.foundationValue is [Any] {
@@ -103,7 +103,7 @@ extension LoRAConfiguration {
       "auto_mapping": NSNull(), "lora_bias": false,
     ]
     // A frozen head was drawn, so it is stored like a trained one: the base model has none.
-    let heads = AdaptedModel.headNames.filter { !modulesToSave.contains($0) }
+    let heads = TrainedModules.headNames.filter { !modulesToSave.contains($0) }
     fields["modules_to_save"] = modulesToSave + heads
     fields["exclude_modules"] = excludes == .names([]) ? NSNull() : Self.value(excludes)
     fields["layers_to_transform"] = layers.isEmpty ? NSNull() : layers

@@ -24,7 +24,7 @@ struct SiteSelection {
   /// - Throws: ``ApusError`` `.silentFailure` that names a target without a match and its nearest
   ///   module, `.invalidConfig` for a malformed pattern or a rank above the projection's lengths.
   init(
-    in model: Module, _ configuration: LoRAConfiguration, strictly: Bool
+    in model: Module, _ configuration: AdapterConfiguration, strictly: Bool
   ) throws(ApusError) {
     var sites: [(path: String, site: ProjectionSite)] = []
     model.walk { path, module in
@@ -99,7 +99,7 @@ struct SiteSelection {
   }
 
   /// PEFT asks for the layer only where a name matched by its ending.
-  private static func isInLayers(_ path: String, _ configuration: LoRAConfiguration) -> Bool {
+  private static func isInLayers(_ path: String, _ configuration: AdapterConfiguration) -> Bool {
     guard !configuration.layers.isEmpty, case .names(let names) = configuration.targets,
       !names.contains(path)
     else { return true }

@@ -20,7 +20,7 @@ public struct Experiment: Sendable {
   /// Rows, split and partition.
   public var data: DataOptions
   /// The adapter and the head.
-  public var adapter: LoRAConfiguration
+  public var adapter: AdapterConfiguration
   /// The method.
   public var method: MethodCatalog.Entry
   /// The method's own options.
@@ -131,7 +131,7 @@ public struct Experiment: Sendable {
     return (entry, options as? any MethodOptions ?? entry.defaultOptions)
   }
 
-  private static func adapter(_ node: ConfigurationNode) throws(ApusError) -> LoRAConfiguration {
+  private static func adapter(_ node: ConfigurationNode) throws(ApusError) -> AdapterConfiguration {
     if let kind = node["kind"].node?.string, kind.lowercased() != "lora" {
       throw node["kind"].error(
         "there is no adapter \"\(kind)\"", remedy: Spelling.remedy(for: kind, allowed: ["lora"]))

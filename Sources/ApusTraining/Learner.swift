@@ -59,25 +59,31 @@ public final class Learner: LocalTrainer {
         .silentFailure, at: "local training", "no tensor is selected to train",
         remedy: "Check the method's selection and the adapter's targets")
     }
-    let leaves = moving.map(\.leaf)
-    let anchors = training.proximal > 0 ? leaves.map { $0.detached().cloned() } : []
-    var optimizer = try training.optimizer.configuration.makeOptimizer()
     let schedule = try training.makeSchedule()
     let stepsPerEpoch = (own.count + training.batchSize - 1) / training.batchSize
-    let steps = min(stepsPerEpoch * training.localEpochs, work.stepLimit ?? .max)
+    let fullCount = stepsPerEpoch * training.localEpochs
+    let phase = LocalPhase(
+      trainables: moving, stepCount: min(fullCount, work.stepLimit ?? .max),
+      fullStepCount: fullCount, round: work.round)
+    var stepper = try Stepper(phase, hooks: work.hooks, training)
+    try stepper.begin()
+    defer { stepper.end() }
     var outcome = TrainingOutcome(steps: 0, meanLoss: 0, rows: 0, tokens: 0)
-    for epoch in 0..<training.localEpochs where outcome.steps < steps {
+    for epoch in 0..<training.localEpochs where outcome.steps < phase.stepCount {
       let plan = try BatchPlan.shuffled(
         count: own.count, batchSize: training.batchSize,
         random: work.random.substream("batches", epoch))
-      for places in plan.batches where outcome.steps < steps {
+      for places in plan.batches where outcome.steps < phase.stepCount {
         try Task.checkCancellation()
         let batch = places.map { own[$0] }
-        let loss = try step(
-          batch, random: work.random.substream("step", outcome.steps), leaves: leaves,
-          anchors: anchors, training: training,
-          rate: training.learningRate * schedule.factor(step: outcome.steps, of: steps),
-          optimizer: &optimizer)
+        let step = LocalStep(
+          phase, index: outcome.steps, random: work.random.substream("step", outcome.steps))
+        let rate = training.learningRate * schedule.factor(step: step.index, of: phase.stepCount)
+        let loss = try stepper.step(step, learningRate: rate) {
+          model.classifier.loss(
+            try rows.batch(batch, device: model.device),
+            labels: rows.targets(batch, device: model.device), random: step.random)
+        }
         guard loss.isFinite else {
           throw ApusError(
             .nonFinite, at: "local training, step \(outcome.steps)", "the loss is \(loss)",
@@ -90,26 +96,6 @@ public final class Learner: LocalTrainer {
       }
     }
     return outcome
-  }
-
-  /// One optimizer step; returns the loss before it.
-  private func step(
-    _ batch: [Int], random: RandomStream, leaves: [Tensor], anchors: [Tensor],
-    training: LocalTraining, rate: Double, optimizer: inout any Optimizer
-  ) throws -> Double {
-    let tokens = try rows.batch(batch, device: model.device)
-    let loss = model.classifier.loss(
-      tokens, labels: rows.targets(batch, device: model.device), random: random)
-    var gradients = loss.gradients(by: leaves)
-    for (index, anchor) in anchors.enumerated() {  // g + μ(φ − φᵗ)
-      let pull = withoutGradient { (leaves[index] - anchor) * training.proximal }
-      gradients[index] = withoutGradient { gradients[index].map { $0 + pull } ?? pull }
-    }
-    if training.clipNorm > 0 { gradients = clipped(gradients, toNorm: training.clipNorm).gradients }
-    optimizer.step(leaves, gradients: gradients, learningRate: rate)
-    let value = loss.item
-    try Tensor.check("local training")
-    return value
   }
 
   public func evaluate(_ split: DataSplit) async throws -> Metrics {

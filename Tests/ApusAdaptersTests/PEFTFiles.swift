@@ -28,7 +28,7 @@ import Testing
     #expect(adapted.storedValues.isIdentical(to: folder.tensors))
   }
 
-  static let cases: [(name: String, configuration: LoRAConfiguration)] = [
+  static let cases: [(name: String, configuration: AdapterConfiguration)] = [
     ("plain", lora { ($0.rank, $0.alpha) = (3, 6) }),
     ("frozen head", lora { $0.modulesToSave = [] }),
     (

@@ -66,7 +66,8 @@ public struct Stepper {
   /// - Returns: The task's loss before the step, without penalties.
   /// - Throws: What a hook throws, and ``ApusError`` `.tensorOperation` if the model fails.
   public mutating func step(
-    _ step: LocalStep, learningRate: Double, lowerLoss: () throws -> Tensor, run: Run
+    _ step: LocalStep, learningRate: Double,
+    lowerLoss: () throws -> Tensor = { Tensor.zeros([]) }, run: Run
   ) throws -> Double {
     for hook in hooks { try hook.beforeStep(step) }
     let leaves = phase.trainables.map(\.leaf)

@@ -19,11 +19,8 @@ public protocol StepHook: AnyObject {
   /// Which elements may move in this step, by name of the tensor; others move as a whole.
   func masks(_ step: LocalStep) throws -> [String: StepMask]
 
-  /// Called after the optimizer.
-  ///
-  /// - Parameters:
-  ///   - step: The step that was made.
-  ///   - gradients: As the optimizer got them, masked and clipped; a tensor without one is absent.
+  /// Called after the optimizer, with the gradients as it got them, masked and clipped; a tensor
+  /// without one is absent.
   func afterStep(_ step: LocalStep, gradients: NamedTensors) throws
 
   /// Called once when the phase is over, also after an error.
@@ -137,36 +134,4 @@ public final class ProximalTerm: StepHook {
     return distances.dropFirst().reduce(distances.first) { sum, term in sum.map { $0 + term } }
       .map { $0 * (strength / 2) }
   }
-}
-
-/// The same masks in every step.
-public final class FixedMasks: StepHook {
-  private let fixed: [String: StepMask]
-
-  /// Keeps what the masks do not allow.
-  ///
-  /// - Parameters:
-  ///   - allowed: 1 where an element may move, 0 elsewhere, by name.
-  ///   - extent: What is kept from the others.
-  public init(_ allowed: NamedTensors, _ extent: StepMask.Extent = .update) {
-    fixed = Dictionary(
-      uniqueKeysWithValues: allowed.map { ($0.name, StepMask($0.tensor, extent)) })
-  }
-
-  public func masks(_ step: LocalStep) -> [String: StepMask] { fixed }
-}
-
-/// A penalty that a method writes as a function.
-public final class Penalty: StepHook {
-  private let value: (LocalStep) throws -> Tensor?
-
-  /// Adds what the function gives; nil for nothing.
-  public init(_ value: @escaping (LocalStep) throws -> Tensor?) { self.value = value }
-
-  public func penalty(_ step: LocalStep) throws -> Tensor? { try value(step) }
-}
-
-extension LocalPhase {
-  /// The leaf of this name, if it trains in this phase.
-  public func leaf(_ name: String) -> Tensor? { trainables.first { $0.name == name }?.leaf }
 }

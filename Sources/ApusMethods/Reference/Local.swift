@@ -42,9 +42,7 @@ public struct Local: FederatedMethod {
       let trainer = setting.trainer
       try trainer.load(personal.values)  // 1. what the client had
       let outcome = try await trainer.train(  // 2. on Dₖ, fresh optimizer
-        LocalWork(
-          training: setting.training, random: round.random(of: setting.id),
-          stepLimit: brief.stepLimit))
+        LocalWork(of: setting, in: round, on: brief))
       personal.keep(trainer.trainables)  // 3. keep it
       return Message(
         tensors: NamedTensors(), sampleCount: trainer.sampleCount, outcome: outcome)

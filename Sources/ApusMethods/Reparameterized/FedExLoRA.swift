@@ -68,9 +68,7 @@ public struct FedExLoRA: FederatedMethod {
     mutating func train(on brief: Message, round: Round) async throws -> Message {
       try open(brief)  // 1. W ← W + s·R, Aₖ, Bₖ ← Ā, B̄
       let outcome = try await setting.trainer.train(  // 2. E epochs on Dₖ, fresh optimizer
-        LocalWork(
-          training: setting.training, random: round.random(of: setting.id),
-          stepLimit: brief.stepLimit))
+        LocalWork(of: setting, in: round, on: brief))
       var update = Message(  // 3. upload
         tensors: setting.trainer.trainables, sampleCount: setting.trainer.sampleCount,
         outcome: outcome)

@@ -53,9 +53,7 @@ public struct FedIT: FederatedMethod {
       let trainer = setting.trainer
       try trainer.load(brief.tensors)  // 1. Aₖ, Bₖ ← Ā, B̄
       let outcome = try await trainer.train(  // 2., 3. E epochs on Dₖ, fresh optimizer
-        LocalWork(
-          training: setting.training, random: round.random(of: setting.id),
-          stepLimit: brief.stepLimit))
+        LocalWork(of: setting, in: round, on: brief))
       return Message(  // 4. upload
         tensors: trainer.trainables, sampleCount: trainer.sampleCount, outcome: outcome)
     }

@@ -69,9 +69,7 @@ public struct FedSALoRA: FederatedMethod {
       let trainer = setting.trainer
       try load(brief)  // 1. Aₖ ← Ā beside the client's own Bₖ and head
       let outcome = try await trainer.train(  // 2., 3. Aₖ, Bₖ, head jointly on Dₖ, fresh optimizer
-        LocalWork(
-          training: setting.training, random: round.random(of: setting.id),
-          stepLimit: brief.stepLimit))
+        LocalWork(of: setting, in: round, on: brief))
       personal.keep(trainer.trainables)  // 4. store Bₖ and the head, upload Aₖ
       return Message(
         tensors: trainer.trainables.filtered(shared), sampleCount: trainer.sampleCount,

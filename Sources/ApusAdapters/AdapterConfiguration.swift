@@ -10,8 +10,8 @@ public enum BiasTraining: String, Sendable, Codable, CaseIterable {
   case adapted = "lora_only"
 }
 
-/// Where LoRA acts and with which ranks; the meanings and defaults are those of PEFT's `LoraConfig`.
-public struct LoRAConfiguration: OptionGroup, Equatable {
+/// Where adapters act and with which ranks; meanings and defaults are those of PEFT's `LoraConfig`.
+public struct AdapterConfiguration: OptionGroup, Equatable {
   /// Inner dimension r ≥ 1.
   public var rank = 8
   /// Numerator of the scaling s = alpha / r.
@@ -61,5 +61,22 @@ public struct LoRAConfiguration: OptionGroup, Equatable {
     ] {
       for key in keys { _ = try PathExpression(endingIn: key, at: name) }
     }
+  }
+}
+
+extension AdapterConfiguration {
+  /// The same places with other ranks and scalings s, written as alpha = s·r.
+  func stating(_ ranks: [(path: String, rank: Int, scaling: Double)]) -> Self {
+    var stated = self
+    stated.useRSLoRA = false
+    (stated.rankPattern, stated.alphaPattern) = ([:], [:])
+    guard let most = ranks.max(by: { $0.rank < $1.rank }) else { return stated }
+    (stated.rank, stated.alpha) = (most.rank, most.scaling * Double(most.rank))
+    for (path, rank, scaling) in ranks {
+      if rank != stated.rank { stated.rankPattern[path] = rank }
+      let alpha = scaling * Double(rank)
+      if alpha != stated.alpha { stated.alphaPattern[path] = alpha }
+    }
+    return stated
   }
 }
