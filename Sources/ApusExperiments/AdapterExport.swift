@@ -66,7 +66,7 @@ extension Assembly {
   private func makeModel(of global: NamedTensors) throws(ApusError) -> WorkerModel {
     let model = try makeModel()
     try model.adapted.load(BaseDelta(in: global))
-    try model.adapted.load(global.withoutBaseDelta)
+    try model.load(global.withoutBaseDelta)
     return model
   }
 

@@ -32,9 +32,7 @@ private func federation(clients: Int = 3) throws -> ToyFederation {
     _ = try await federation.evaluate(0)
     let trainer = federation.trainers[0]
     #expect(trainer.answers(adapted: true).isIdentical(to: trainer.answers(adapted: false)))
-    var stream = RandomStream(seed: 2)
-    try trainer.load(
-      trainer.initial.filtered([.a, .b]).mapValues { Tensor.normal($0.shape, stream: &stream) })
+    try trainer.load(drawn(like: trainer.initial.filtered([.a, .b]), seed: 2))
     let gated = trainer.answers(adapted: true)
     try trainer.load(AdapterMixture(["default": .init(.gated), "rest": .none]))
     #expect(trainer.answers(adapted: true).isIdentical(to: gated))
@@ -101,19 +99,16 @@ private func federation(clients: Int = 3) throws -> ToyFederation {
 
   @Test func `7: with equal adapters the gate does not matter`() throws {
     let trainer = ToyFederation.makeTrainers(for: makeMethod())[0]
-    var stream = RandomStream(seed: 3)
-    let own = trainer.initial.filtered([.a, .b])
-      .mapValues { Tensor.normal($0.shape, stream: &stream) }
-    let sent = try (0..<3).reduce(into: makeMethod().server(
+    let own = drawn(like: trainer.initial.filtered([.a, .b]), seed: 3)
+    var server = makeMethod().server(
       ServerSetting(
         initial: trainer.initial, factorPairs: ToyTrainer.pairs, aggregation: Aggregation()))
-    ) { server, client in
+    let round = Round(index: 0, total: 1, root: RandomStream(seed: 1))
+    for client in 0..<3 {
       try server.absorb(
         Message(tensors: own, sampleCount: 1), from: ClientID(index: client, name: ""), weight: 1,
-        round: Round(index: 0, total: 1, root: RandomStream(seed: 1)))
+        round: round)
     }
-    var server = sent
-    let round = Round(index: 0, total: 1, root: RandomStream(seed: 1))
     _ = try server.finish(round: round)
     let brief = try server.brief(for: ClientID(index: 0, name: ""), round: round)
     expectClose(brief.tensors, own.renamed(toAdapter: "rest"), absolute: 1e-6, relative: 1e-6)

@@ -58,6 +58,8 @@ final class ToyModel {
       }
     }
     if let companion = modelExtension.companion {
+      // Of its own stream, so that it is the same beside adapters of any rank.
+      stream = RandomStream(seed: 1).substream("companion")
       start["companion.down.weight"] = draw([companion.rank, 4])
       start["companion.up.weight"] =
         companion.output == .scores ? .zeros([3, companion.rank]) : draw([5, companion.rank])

@@ -58,6 +58,23 @@ public struct AdapterMixture: Sendable {
       Dictionary(names.filter { $0 != name }.map { ($0, .none) }, uniquingKeysWith: { $1 }))
   }
 
+  /// Whether some weights are given example by example.
+  public var isPerExample: Bool {
+    shares.values.contains { if case .perExample = $0.weight { true } else { false } }
+  }
+
+  /// The mixture for some of the examples: weights given for each are those at these places.
+  public func selecting(_ places: [Int]) -> AdapterMixture {
+    var selected = self
+    let index = Tensor(places, shape: [places.count])
+    for (name, share) in shares {
+      guard case .perExample(let weights) = share.weight else { continue }
+      selected.shares[name]?.weight = .perExample(
+        weights.indexSelected(0, index.to(device: weights.device)))
+    }
+    return selected
+  }
+
   /// The share of the adapter of this name.
   public subscript(name: String) -> Share { shares[name] ?? .whole }
 }
