@@ -31,7 +31,8 @@ extension AdaptedModel {
       if parts.hasDiagonal {
         guard let lora = member.adapter as? LoRA else {
           throw ApusError(
-            .unsupported, at: "adapter, kind", "the method gives ranks factors, which only LoRA has",
+            .unsupported, at: "adapter, kind",
+            "the method gives ranks factors, which only LoRA has",
             remedy: "Use the adapter lora")
         }
         let leaf = Tensor.ones([lora.rank], device: lora.a.device).requiringGradient()

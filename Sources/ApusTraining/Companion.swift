@@ -54,7 +54,8 @@ public final class Companion {
   func callAsFunction(_ batch: TokenBatch) -> Tensor {
     // A mean over tokens has the size of one token's vector / √length; √d brings it back to 1.
     let mean = batch.layout.meanOverExamples(embedding(table, batch.ids))
-    let result = linear(gelu(linear(mean * Double(table.size(1)).squareRoot(), weight: down)), weight: up)
+    let result = linear(
+      gelu(linear(mean * Double(table.size(1)).squareRoot(), weight: down)), weight: up)
     return output == .features ? relu(result) : result
   }
 }

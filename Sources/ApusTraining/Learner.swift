@@ -126,7 +126,9 @@ public final class Learner: LocalTrainer {
     let batch = try rows.batch(positions, device: model.device)
     let output = model.run(batch, random: random)
     let loss = crossEntropy(output.scores, rows.targets(positions, device: model.device))
-    return (loss, LearnerView(learner: self, batch: batch, random: random, features: output.features))
+    return (
+      loss, LearnerView(learner: self, batch: batch, random: random, features: output.features)
+    )
   }
 
   /// What a penalty sees of a step.

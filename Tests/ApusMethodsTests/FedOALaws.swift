@@ -87,14 +87,16 @@ private func drawnPair(_ rows: Int, seed: UInt64 = 1) -> (found: Tensor, referen
     async throws
   {
     let (with, without) = (
-      try ToyFederation(makeMethod { $0.weight = 5 }), try ToyFederation(makeMethod { $0.weight = 0 })
+      try ToyFederation(makeMethod { $0.weight = 5 }),
+      try ToyFederation(makeMethod { $0.weight = 0 })
     )
     for federation in [with, without] { try await federation.run(0..<2) }
     #expect(!with.personal(0).isIdentical(to: without.personal(0)))
     #expect(
-      with.trainers[0].phases[1] == with.trainers[0].initial.filtered {
-        AdapterName.of($0) == "personal" || $0 == "head.bias"
-      }.names)
+      with.trainers[0].phases[1]
+        == with.trainers[0].initial.filtered {
+          AdapterName.of($0) == "personal" || $0 == "head.bias"
+        }.names)
   }
 
   @Test(arguments: [1, 4, 9])

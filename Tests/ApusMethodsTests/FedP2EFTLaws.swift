@@ -99,7 +99,9 @@ private func makeGenerator(seed: UInt64 = 1) -> StrategyGenerator {
     let federation = try ToyFederation(makeMethod())
     try await federation.run(0..<1)
     let initial = federation.trainers[0].initial
-    let stage = initial.filtered { names.contains($0) || TensorRoles([.a, .b]).contains(named: $0) }
+    let stage = initial.filtered {
+      names.contains($0) || TensorRoles([.a, .b]).contains(named: $0)
+    }
     #expect(federation.trainers[0].phases == [stage.names])
     #expect(
       federation.trainers[0].trainables.filtered(.beside)
@@ -113,7 +115,8 @@ private func makeGenerator(seed: UInt64 = 1) -> StrategyGenerator {
     #expect(federation.server.global.filtered(.all).isIdentical(to: initial.filtered(.all)))
   }
 
-  @Test func `7: a generator that is asked again and again tells one client's importances`() throws {
+  @Test func `7: a generator that is asked again and again tells one client's importances`() throws
+  {
     var stream = RandomStream(seed: 4)
     var generator = makeGenerator()
     let statistics = Tensor.normal([4], stream: &stream)

@@ -57,9 +57,10 @@ private func makeMethod(_ change: (inout PF2LoRA.Options) -> Void = { _ in }) ->
       return federation.server.global
     }
     expectClose(ends[1], ends[0], absolute: 1e-4, relative: 1e-3)
-    #expect(ends[2].contains { name, end in
-      ends[0][name].map { ((end - $0).magnitude .> 1e-3).anyTrue } ?? false
-    })
+    #expect(
+      ends[2].contains { name, end in
+        ends[0][name].map { ((end - $0).magnitude .> 1e-3).anyTrue } ?? false
+      })
   }
 
   @Test func `4: without a lower rate it is FedIT with AdamW, and the private adapter rests`()
@@ -108,7 +109,8 @@ private func makeMethod(_ change: (inout PF2LoRA.Options) -> Void = { _ in }) ->
         let leaves = x.tensors
         let y = private2[client]
         let loss = {
-          let output = matmul(matmul(inputs, leaves[0].matrixTransposed), leaves[1].matrixTransposed)
+          let output =
+            matmul(matmul(inputs, leaves[0].matrixTransposed), leaves[1].matrixTransposed)
             + matmul(matmul(inputs, y[0].matrixTransposed), y[1].matrixTransposed)
           return (output - matmul(inputs, targets[client].matrixTransposed)).squared.mean()
         }

@@ -23,12 +23,12 @@ public struct RankSelection: Sendable, Equatable {
     self.kept = kept.map { $0.sorted() }
   }
 
-  /// A choice that was made elsewhere: numbers of ranks, counted through all sites.
+  /// A choice that was made elsewhere: numbers of ranks, counted through all sites; nil if they
+  /// are none.
   ///
   /// - Parameters:
   ///   - flat: In rising order, without repetition.
   ///   - ranks: Number of ranks of each site.
-  /// - Returns: nil if these are no such numbers.
   public init?(flat: [Int], ranks: [Int]) {
     guard zip(flat, flat.dropFirst()).allSatisfy({ $0 < $1 }), flat.first ?? 0 >= 0 else {
       return nil

@@ -115,7 +115,8 @@ public struct FedDPA: FederatedMethod {
             FedDPA.local: .init(.constant(options.localShare)),
             AdapterName.standard: .init(.constant(1 - options.localShare), isDetached: true),
           ]))
-        try await trainLocal(round.random(of: setting.id).substream("local"), round, brief.stepLimit)
+        try await trainLocal(
+          round.random(of: setting.id).substream("local"), round, brief.stepLimit)
         personal.keep(trainer.trainables)  // 4. store
       }
       try load(brief)  // 3. θ_g again, alone
@@ -162,7 +163,9 @@ public struct FedDPA: FederatedMethod {
         largest: options.largestWeight, random: random)
       let (alpha, rest) = (weights.values, weights.values.map { 1 - $0 })
       let isLocal = options.weightTarget == .local
-      let shares = [FedDPA.local: isLocal ? alpha : rest, AdapterName.standard: isLocal ? rest : alpha]
+      let shares = [
+        FedDPA.local: isLocal ? alpha : rest, AdapterName.standard: isLocal ? rest : alpha,
+      ]
       try trainer.load(
         AdapterMixture(
           shares.mapValues { .init(.perExample(Tensor($0.map(Float.init), shape: [$0.count]))) }))
