@@ -91,6 +91,12 @@ public struct Assembly: Sendable {
     return options
   }
 
+  /// Numbers of parameters: of what crosses, and of what each client keeps to itself.
+  public var parameterCounts: (shared: Int, personal: Int) {
+    let personal = initial.filtered(method.isPersonal).elementCount
+    return (initial.elementCount - personal, personal)
+  }
+
   /// Makes the server's half, as it is before the first round.
   public func makeServer() throws -> any ServerHalf {
     try method.server(

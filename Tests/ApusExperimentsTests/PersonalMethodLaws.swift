@@ -93,6 +93,76 @@ extension TinyFederation {
     #expect(abs(loss - measured) < 1e-5)
   }
 
+  @Test(arguments: ["local", "fedsa-lora", "fedoa", "pf2lora"])
+  func `a client's own adapter is written where it is one, and is what the client uses`(
+    method: String
+  ) async throws {
+    let tiny = try TinyFederation(rounds: 3)
+    defer { tiny.remove() }
+    let assembly = try Assembly(
+      try tiny.load([
+        "method.name=\(method)", "federation.sampling.cohort-size=5",
+        "federation.evaluation.client-splits=[test]",
+      ]))
+    let folder = tiny.folder.appending(path: "runs/own")
+    let run = try ExperimentRun(assembly, folder: folder, resuming: false)
+    _ = try await run.run()
+    let plain = try Assembly(try tiny.load([]))
+    for id in [assembly.clients[1].id, assembly.clients[3].id] {
+      let values = try assembly.adapter(ofClient: id.name, in: folder)
+      let trainer = try plain.makeTrainer(of: id)
+      try trainer.load(values)
+      let measured = try run.archive().metrics().first {
+        $0.round == 2 && $0.client == id.name && $0.metric == "loss"
+      }
+      let loss = try #require(try await trainer.evaluate(.test)["loss"])
+      #expect(abs(loss - (try #require(measured).value)) < 1e-4, "\(id)")
+      let written = tiny.folder.appending(path: id.name)
+      try assembly.writeAdapter(values, to: written)
+      let stored = try ShardedSafetensors(folder: written, stem: "adapter_model")
+      #expect(Set(stored.names) == Set(values.names))
+    }
+    #expect(throws: ApusError.self) { try assembly.adapter(ofClient: "owner 9", in: folder) }
+  }
+
+  @Test(arguments: ["fedalt", "feddpa", "pfedlora", "fedp2eft", "fedit"])
+  func `a client without one adapter of its own has none to write`(method: String) async throws {
+    let tiny = try TinyFederation(rounds: 2)
+    defer { tiny.remove() }
+    let assembly = try Assembly(
+      try tiny.load(["method.name=\(method)", "federation.evaluation.every=9"]))
+    let folder = tiny.folder.appending(path: "runs/none")
+    _ = try await ExperimentRun(assembly, folder: folder, resuming: false).run()
+    let error = #expect(throws: ApusError.self) {
+      try assembly.adapter(ofClient: "owner 1", in: folder)
+    }
+    #expect(error?.code == .unsupported)
+  }
+
+  @Test(arguments: personalMethods + ["local", "fedsa-lora"])
+  func `shared and personal parameters are all that there are, and personal ones never cross`(
+    method: String
+  ) async throws {
+    let tiny = try TinyFederation(rounds: 2)
+    defer { tiny.remove() }
+    let experiment = try tiny.load(["method.name=\(method)"])
+    let assembly = try Assembly(experiment)
+    let counts = assembly.parameterCounts
+    #expect(counts.shared + counts.personal == assembly.initial.elementCount)
+    #expect((counts.personal > 0) == experiment.method.hasPersonalModels)
+    let maker = try experiment.method.make(experiment.methodOptions)
+    let id = assembly.clients[0].id
+    var half = try maker.client(
+      ClientSetting(
+        id: id, trainer: assembly.makeTrainer(of: id), training: experiment.training,
+        factorPairs: assembly.factorPairs))
+    let round = Round(index: 1, total: 2, root: RandomStream(seed: 1))
+    var server = try assembly.makeServer()
+    let brief = try server.brief(for: id, round: round)
+    let update = try await half.train(on: brief, round: round)
+    #expect(!(brief.tensors.names + update.tensors.names).contains(where: maker.isPersonal))
+  }
+
   @Test(arguments: personalMethods)
   func `personal tensors stay on their clients`(method: String) async throws {
     let tiny = try TinyFederation(rounds: 2)

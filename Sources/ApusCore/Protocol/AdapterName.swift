@@ -44,6 +44,17 @@ extension NamedTensors {
   }
 }
 
+extension NamedTensors {
+  /// The tensors of a further set under the names that they have in the standard one.
+  public func renamed(fromAdapter name: String) -> NamedTensors {
+    var renamed: [String: Tensor] = [:]
+    for (key, tensor) in ofAdapter(name) {
+      renamed[key.removing(prefix: "\(name)/") ?? key] = tensor
+    }
+    return NamedTensors(renamed)
+  }
+}
+
 extension FactorPair {
   /// The pair of the same site in the set of this name.
   public func inAdapter(_ name: String) -> FactorPair {

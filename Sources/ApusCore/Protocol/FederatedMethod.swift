@@ -34,6 +34,9 @@ public protocol FederatedMethod: Sendable {
   /// What the model needs beside the adapter that the experiment configures.
   var modelExtension: ModelExtension { get }
 
+  /// Whether a trainable tensor stays on its client, each having its own.
+  func isPersonal(_ tensor: String) -> Bool
+
   /// Makes the server's half.
   func server(_ setting: ServerSetting) throws -> any ServerHalf
 
@@ -53,6 +56,9 @@ extension FederatedMethod {
 
   /// Models of their own where there is none for all.
   public static var hasPersonalModels: Bool { !hasGlobalModel }
+
+  /// Nothing stays on a client.
+  public func isPersonal(_ tensor: String) -> Bool { false }
 
   /// The experiment's adapter alone.
   public var modelExtension: ModelExtension { ModelExtension() }
@@ -97,6 +103,10 @@ public protocol ClientHalf {
   /// Measures the model that this client would use now: global, personal or mixed.
   mutating func evaluate(on brief: Message, split: DataSplit, round: Round) async throws -> Metrics
 
+  /// The one adapter, with its head, that this client would use now, by the names of the standard
+  /// set; nil if what it uses is none, such as a mixture, or is that of all.
+  func ownAdapter(beside brief: Message) -> NamedTensors?
+
   /// What persists on the client between rounds; never sent.
   var snapshot: Snapshot { get }
 
@@ -105,6 +115,9 @@ public protocol ClientHalf {
 }
 
 extension ClientHalf {
+  /// No adapter of its own.
+  public func ownAdapter(beside brief: Message) -> NamedTensors? { nil }
+
   /// Nothing persists, unless a method says so.
   public var snapshot: Snapshot { Snapshot() }
 

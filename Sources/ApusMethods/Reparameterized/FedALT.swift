@@ -59,6 +59,10 @@ public struct FedALT: FederatedMethod {
     return parts
   }
 
+  public func isPersonal(_ tensor: String) -> Bool {
+    TensorRoles(of: tensor) == .head || AdapterName.of(tensor) == nil
+  }
+
   public func client(_ setting: ClientSetting) -> any ClientHalf {
     Client(setting, options: options)
   }

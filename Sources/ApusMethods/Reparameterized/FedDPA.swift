@@ -86,6 +86,8 @@ public struct FedDPA: FederatedMethod {
     return parts
   }
 
+  public func isPersonal(_ tensor: String) -> Bool { AdapterName.of(tensor) == Self.local }
+
   public func client(_ setting: ClientSetting) -> any ClientHalf {
     Client(setting, options: options)
   }

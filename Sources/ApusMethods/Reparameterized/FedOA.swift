@@ -76,6 +76,8 @@ public struct FedOA: FederatedMethod {
     return parts
   }
 
+  public func isPersonal(_ tensor: String) -> Bool { AdapterName.of(tensor) == Self.personal }
+
   public func client(_ setting: ClientSetting) -> any ClientHalf {
     Client(setting, options: options)
   }
@@ -143,6 +145,12 @@ public struct FedOA: FederatedMethod {
       try setting.trainer.load(isPersonal ? brief.tensors.merging(own.values) : brief.tensors)
       try setting.trainer.load(alone(isPersonal ? FedOA.personal : AdapterName.standard))
       return try await setting.trainer.evaluate(split)
+    }
+
+    func ownAdapter(beside brief: Message) -> NamedTensors? {
+      guard !own.snapshot.isEmpty else { return brief.tensors }
+      return own.values.filtered(.head)
+        .merging(own.values.renamed(fromAdapter: FedOA.personal))
     }
 
     var snapshot: Snapshot { own.snapshot }

@@ -60,9 +60,8 @@ public struct FedP2EFT: FederatedMethod {
         try require(value >= 1, name, "\(value) is below 1", remedy: "Give a number ≥ 1")
       }
       for (name, value) in [("significance", significance), ("sparsity", sparsity)] {
-        try require(
-          value >= 0 && value.isFinite, name, "\(value) is no weight",
-          remedy: "Give a number ≥ 0")
+        let isWeight = value >= 0 && value.isFinite
+        try require(isWeight, name, "\(value) is no weight", remedy: "Give a number ≥ 0")
       }
       for (name, value) in [
         ("importance-rate-factor", importanceRateFactor), ("generator-rate", generatorRate),
@@ -83,6 +82,8 @@ public struct FedP2EFT: FederatedMethod {
     parts.own = StrategyGenerator.initial
     return parts
   }
+
+  public func isPersonal(_ tensor: String) -> Bool { !TensorRoles.beside.contains(named: tensor) }
 
   public func client(_ setting: ClientSetting) -> any ClientHalf {
     Client(setting: setting, options: options)

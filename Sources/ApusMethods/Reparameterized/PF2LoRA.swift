@@ -78,6 +78,8 @@ public struct PF2LoRA: FederatedMethod {
     return parts
   }
 
+  public func isPersonal(_ tensor: String) -> Bool { AdapterName.of(tensor) == Self.personal }
+
   public func client(_ setting: ClientSetting) -> any ClientHalf {
     Client(setting, options: options)
   }
@@ -141,6 +143,19 @@ public struct PF2LoRA: FederatedMethod {
         return sum.numericalRank(relativeTo: 1e-3)
       }
       return Double(ranks.reduce(0, +)) / Double(max(1, ranks.count))
+    }
+
+    /// Both adapters as one of rank r + r̃: [B D]·[A; C].
+    func ownAdapter(beside brief: Message) -> NamedTensors? {
+      var joined = brief.tensors
+      for pair in setting.factorPairs {
+        let further = pair.inAdapter(PF2LoRA.personal)
+        guard let a = joined[pair.a], let b = joined[pair.b], let c = own.values[further.a],
+          let d = own.values[further.b]
+        else { return nil }
+        (joined[pair.a], joined[pair.b]) = (concatenated([a, c]), concatenated([b, d], dim: 1))
+      }
+      return joined
     }
 
     var snapshot: Snapshot {

@@ -90,6 +90,8 @@ public struct PFedLoRA: FederatedMethod {
     return parts
   }
 
+  public func isPersonal(_ tensor: String) -> Bool { TensorRoles.all.contains(named: tensor) }
+
   public func client(_ setting: ClientSetting) -> any ClientHalf {
     Client(setting, options: options)
   }

@@ -22,6 +22,7 @@ import Testing
     let tensors = NamedTensors([name: .ones([1]), "head.bias": .zeros([1])])
     let local = tensors.renamed(toAdapter: "local")
     #expect(local.names == ["local/\(name)"])
+    #expect(local.renamed(fromAdapter: "local").isIdentical(to: tensors.ofAdapter("default")))
     let all = tensors.merging(local)
     #expect(all.ofAdapter("local").isIdentical(to: local))
     #expect(all.withoutAdapters(["local"]).isIdentical(to: tensors))
