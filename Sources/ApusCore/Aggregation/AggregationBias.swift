@@ -24,27 +24,79 @@ public struct AggregationBias: Sendable {
     fileprivate var totalWeight: Double
 
     /// Adds the products of one update, which was found valid.
-    public mutating func add(_ update: NamedTensors, weight: Double) {
+    ///
+    /// - Parameters:
+    ///   - update: Factors, of whatever rank.
+    ///   - weight: wₖ.
+    ///   - scalings: s of the client by site, where it is another than that of the configuration.
+    public mutating func add(
+      _ update: NamedTensors, weight: Double, scalings: [String: Double] = [:]
+    ) {
       for (index, pair) in pairs.enumerated() {
         guard let a = update[pair.a], let b = update[pair.b] else { continue }
-        products[index].add(b: b, a: a, weight: weight * pair.scaling)
+        products[index].add(b: b, a: a, weight: weight * (scalings[pair.site] ?? pair.scaling))
       }
       totalWeight += weight
     }
 
-    /// ‖Σ pₖBₖAₖ − B̄Ā‖ / ‖Σ pₖBₖAₖ‖ over all sites; nil without sites, or if the ideal is zero.
-    public func relativeBias(of mean: NamedTensors) -> Double? {
-      guard totalWeight > 0 else { return nil }
-      var (gap, whole) = (0.0, 0.0)
-      for (pair, product) in zip(pairs, products) {
-        guard let a = mean[pair.a], let b = mean[pair.b], !product.isEmpty else { continue }
-        let ideal = product.scaled(1 / totalWeight)
+    /// Σ pₖ·s·BₖAₖ of each site, with pₖ = wₖ / Σ wⱼ; none before the first update.
+    public var ideals: [(pair: FactorPair, sum: FactoredSum)] {
+      guard totalWeight > 0 else { return [] }
+      return zip(pairs, products).filter { !$1.isEmpty }.map { ($0, $1.scaled(1 / totalWeight)) }
+    }
+
+    /// How far the product of these factors is from the ideal, at each site and over all.
+    public func gaps(of mean: NamedTensors) -> BiasNorms {
+      var norms = BiasNorms()
+      for (pair, ideal) in ideals {
+        guard let a = mean[pair.a], let b = mean[pair.b] else { continue }
         var difference = ideal
         difference.add(b: b, a: a, weight: -pair.scaling)
-        gap += difference.norm * difference.norm
-        whole += ideal.norm * ideal.norm
+        norms.add(pair.site, missed: difference.norm, all: ideal.norm)
       }
-      return whole > 0 ? (gap / whole).squareRoot() : nil
+      return norms
     }
+
+    /// ‖Σ pₖBₖAₖ − B̄Ā‖ / ‖Σ pₖBₖAₖ‖ over all sites; nil without sites, or if the ideal is zero.
+    public func relativeBias(of mean: NamedTensors) -> Double? { gaps(of: mean).relative }
+  }
+}
+
+/// What aggregation missed of Σ pₖ·s·BₖAₖ, as norms by site.
+public struct BiasNorms: Sendable {
+  private var sites: [(site: String, missed: Double, all: Double)] = []
+
+  /// Of no site yet.
+  public init() {}
+
+  /// Counts one site.
+  ///
+  /// - Parameters:
+  ///   - site: Module path of the projection.
+  ///   - missed: ‖R‖, scaling included.
+  ///   - all: ‖Σ pₖ·s·BₖAₖ‖.
+  public mutating func add(_ site: String, missed: Double, all: Double) {
+    sites.append((site, missed, all))
+  }
+
+  /// ‖R‖ over all sites.
+  public var absolute: Double {
+    sites.reduce(0) { $0 + $1.missed * $1.missed }.squareRoot()
+  }
+
+  /// ‖R‖ / ‖Σ pₖ·s·BₖAₖ‖ over all sites; nil where there is nothing to compare with.
+  public var relative: Double? {
+    let whole = sites.reduce(0) { $0 + $1.all * $1.all }.squareRoot()
+    return whole > 0 ? absolute / whole : nil
+  }
+
+  /// `aggregation_bias` and `aggregation_bias/<site>`, relative, and `aggregation_bias_norm`.
+  public var metrics: Metrics {
+    guard let relative else { return [:] }
+    var metrics = ["aggregation_bias": relative, "aggregation_bias_norm": absolute]
+    for (site, missed, all) in sites where all > 0 {
+      metrics["aggregation_bias/\(site)"] = missed / all
+    }
+    return metrics
   }
 }
