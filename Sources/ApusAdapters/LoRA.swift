@@ -15,7 +15,8 @@ public final class LoRA: Parameterization {
   /// B, a leaf of the graph.
   public private(set) var b: Tensor
   /// s = alpha / r, or alpha / √r when stabilized for the rank.
-  public let scaling: Double
+  public private(set) var scaling: Double
+  private let configuredScaling: Double
   private let dropout: Dropout
 
   /// An adapter with start values: A uniform in ±1/√d_in, B zero.
@@ -34,6 +35,7 @@ public final class LoRA: Parameterization {
       .to(device: device).requiringGradient()
     b = Tensor.zeros([layer.outputs, rank], device: device).requiringGradient()
     self.scaling = scaling
+    configuredScaling = scaling
     self.dropout = Dropout(dropout)
   }
 
@@ -55,6 +57,9 @@ public final class LoRA: Parameterization {
     a = Tensor.zeros([rank, a.size(1)], device: a.device).requiringGradient()
     b = Tensor.zeros([b.size(0), rank], device: b.device).requiringGradient()
   }
+
+  /// Sets s; nil for that of the configuration.
+  func rescale(_ scaling: Double?) { self.scaling = scaling ?? configuredScaling }
 
   public func adapted(
     _ output: Tensor, input: Tensor, layer: Linear, pass: ForwardPass

@@ -31,6 +31,7 @@ final class TrainingHost: ClientHost {
     let learner = Learner(
       model: model, rows: rows, positions: [:], commonTest: assembly.testRows,
       initial: assembly.initial)
+    try learner.rescale([:])
     try learner.load(BaseDelta(in: global))
     try learner.load(global.withoutBaseDelta)
     return try learner.scores(own, of: rows).sums

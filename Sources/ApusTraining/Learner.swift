@@ -44,6 +44,10 @@ public final class Learner: LocalTrainer {
 
   public func load(_ values: NamedTensors) throws { try model.adapted.load(values) }
 
+  public func rescale(_ scalings: [String: Double]) throws {
+    try model.adapted.rescale(scalings)
+  }
+
   public func load(_ delta: BaseDelta) throws { try model.adapted.load(delta) }
 
   public func train(_ work: LocalWork) async throws -> TrainingOutcome {
