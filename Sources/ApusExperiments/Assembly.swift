@@ -28,6 +28,8 @@ public struct Assembly: Sendable {
   public let initial: NamedTensors
   /// The LoRA pairs among them.
   public let factorPairs: [FactorPair]
+  /// The frozen weights of the adapted projections.
+  private let weights: NamedTensors
   let method: any FederatedMethod
   let rows: TokenizedRows
   let testRows: TokenizedRows
@@ -66,6 +68,7 @@ public struct Assembly: Sendable {
     let model = try Self.makeModel(experiment, data, backbone)
     initial = model.adapted.values
     factorPairs = model.adapted.factorPairs
+    weights = model.adapted.frozenWeights
     LibTorch.releaseUnusedMemory()  // what parsing and tokenizing needed
   }
 
@@ -92,9 +95,14 @@ public struct Assembly: Sendable {
 
   /// Makes the server's half, as it is before the first round.
   public func makeServer() throws -> any ServerHalf {
-    try method.server(
+    let root = RandomStream(seed: experiment.seed)
+    let fleet = try experiment.devices.makeFleet(root: root)
+    let workload = experiment.federation.workload
+    return try method.server(
       ServerSetting(
-        initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation))
+        initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation,
+        random: root.substream("server"), weights: weights
+      ) { fleet.device(of: $0.index).traits(for: workload) })
   }
 
   /// Makes the host of one worker: a module tree of its own over the shared weights.

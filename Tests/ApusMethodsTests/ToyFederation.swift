@@ -23,14 +23,16 @@ final class ToyFederation {
   init(
     _ method: any FederatedMethod, trainers: [ToyTrainer] = ToyFederation.makeTrainers(),
     training: LocalTraining = ToyFederation.training, aggregation: Aggregation = Aggregation(),
-    sameSeed: Bool = false
+    sameSeed: Bool = false,
+    device: @escaping @Sendable (ClientID) -> DeviceTraits = { _ in .ideal }
   ) throws {
     self.method = method
     self.trainers = trainers
     self.aggregation = aggregation
     server = try method.server(
       ServerSetting(
-        initial: trainers[0].initial, factorPairs: ToyTrainer.pairs, aggregation: aggregation))
+        initial: trainers[0].initial, factorPairs: ToyTrainer.pairs, aggregation: aggregation,
+        random: root.substream("server"), weights: trainers[0].frozen, device: device))
     clients = try trainers.enumerated().map { index, trainer in
       let id = ClientID(index: sameSeed ? 0 : index, name: "client \(index)")
       return (

@@ -23,6 +23,8 @@ final class ToyTrainer: LocalTrainer {
   private let inputs: Tensor
   private let targets: Tensor
   private let scaling: Double
+  /// s by site where a method has set another.
+  private(set) var scalings: [String: Double] = [:]
   private var values: NamedTensors
   /// What is added to the frozen layers now.
   private(set) var baseDelta = BaseDelta()
@@ -68,9 +70,19 @@ final class ToyTrainer: LocalTrainer {
   var trainables: NamedTensors { values.copied() }
 
   func load(_ new: NamedTensors) throws {
-    try new.requireShapes(of: values.filtered { new[$0] != nil }, at: "trainer")
+    var expected = values.filtered { new[$0] != nil }
+    for pair in Self.pairs {  // another rank, if both factors come with it
+      guard let rank = new.rank(of: pair), let a = expected[pair.a], let b = expected[pair.b] else {
+        continue
+      }
+      expected[pair.a] = .zeros([rank, a.size(1)])
+      expected[pair.b] = .zeros([b.size(0), rank])
+    }
+    try new.requireShapes(of: expected, at: "trainer")
     values = values.merging(new.copied())
   }
+
+  func rescale(_ scalings: [String: Double]) { self.scalings = scalings }
 
   func load(_ delta: BaseDelta) throws {
     try delta.sites.requireShapes(of: frozen.filtered { delta.sites[$0] != nil }, at: "trainer")
@@ -96,7 +108,12 @@ final class ToyTrainer: LocalTrainer {
         .prefix(training.batchSize)
       let leaves = moving.mapValues { $0.requiringGradient() }
       let loss = loss(rows: Array(batch), with: values.merging(leaves))
-      var gradients = loss.gradients(by: leaves.tensors)
+      let local = LocalStep(
+        LocalPhase(
+          trainables: leaves.map { ($0.name, $0.tensor) }, stepCount: total, fullStepCount: total, round: work.round),
+        index: step, random: work.random.substream("step", step))
+      let penalties = try work.hooks.compactMap { try $0.penalty(local) }
+      var gradients = penalties.reduce(loss, +).gradients(by: leaves.tensors)
       if training.clipNorm > 0 { gradients = clipped(gradients, toNorm: training.clipNorm).0 }
       optimizer.step(
         moving.tensors, gradients: gradients,
@@ -135,6 +152,6 @@ final class ToyTrainer: LocalTrainer {
     guard let a = values["\(name).lora_A.weight"], let b = values["\(name).lora_B.weight"] else {
       return base
     }
-    return base + linear(linear(x, weight: a), weight: b) * scaling
+    return base + linear(linear(x, weight: a), weight: b) * (scalings[name] ?? scaling)
   }
 }
