@@ -228,7 +228,8 @@ public final class AdaptedModel {
     let members = Dictionary(grouping: adapters.flatMap(\.members), by: \.path)
     for ((path, site), weight) in zip(sites, unmerged) {
       let frozen = weight.to(.float32)
-      var merged = baseDelta.matrix(of: path).map { $0.to(device: weight.device) + frozen } ?? frozen
+      var merged =
+        baseDelta.matrix(of: path).map { $0.to(device: weight.device) + frozen } ?? frozen
       for member in members[path] ?? [] { merged = merged + member.adapter.change(of: frozen) }
       site.base.weight.value = merged.to(weight.dtype)
     }

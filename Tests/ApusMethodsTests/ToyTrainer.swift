@@ -110,7 +110,8 @@ final class ToyTrainer: LocalTrainer {
       let loss = loss(rows: Array(batch), with: values.merging(leaves))
       let local = LocalStep(
         LocalPhase(
-          trainables: leaves.map { ($0.name, $0.tensor) }, stepCount: total, fullStepCount: total, round: work.round),
+          trainables: leaves.map { ($0.name, $0.tensor) }, stepCount: total, fullStepCount: total,
+          round: work.round),
         index: step, random: work.random.substream("step", step))
       let penalties = try work.hooks.compactMap { try $0.penalty(local) }
       var gradients = penalties.reduce(loss, +).gradients(by: leaves.tensors)

@@ -36,8 +36,8 @@ public struct ClientRanks: OptionGroup, Equatable {
   public init() {}
 
   public func validate() throws(ApusError) {
-    for (key, ranks) in [("list", list), ("devices", Array(devices.values)), ("minimum", [minimum])]
-    {
+    let all = [("list", list), ("devices", Array(devices.values)), ("minimum", [minimum])]
+    for (key, ranks) in all {
       try require(
         ranks.allSatisfy { $0 >= 1 }, key, "a rank is below 1", remedy: "Give numbers ≥ 1")
     }
@@ -49,9 +49,10 @@ public struct ClientRanks: OptionGroup, Equatable {
       shares.isEmpty || shares.count == list.count, "shares",
       "there are \(shares.count) shares for \(list.count) ranks",
       remedy: "Give one share for each rank, or none")
+    let isMix = shares.isEmpty || shares.contains { $0 > 0 }
     try require(
-      shares.allSatisfy { $0 >= 0 && $0.isFinite } && (shares.isEmpty || shares.contains { $0 > 0 }),
-      "shares", "\(shares) make no mix", remedy: "Give shares ≥ 0, one of them positive")
+      isMix && shares.allSatisfy { $0 >= 0 && $0.isFinite }, "shares", "\(shares) make no mix",
+      remedy: "Give shares ≥ 0, one of them positive")
     try require(
       exponent > 0 && exponent.isFinite, "exponent", "\(exponent) is no exponent of a power law",
       remedy: "Give a number > 0; below 1 small ranks are common")

@@ -31,7 +31,8 @@ private let other = ClientID(index: 7, name: "client 7")
     #expect(delta.sites["q"]?.dtype == .float32)
   }
 
-  @Test func `it is kept as factors while these are smaller, and then as a matrix for good`() throws {
+  @Test func `it is kept as factors while these are smaller, and then as a matrix for good`() throws
+  {
     var delta = BaseDelta()
     var dense = Tensor.zeros([12, 9], dtype: .float64)
     for index in 0..<5 {  // 2·21·k elements against 108: three changes do not fit

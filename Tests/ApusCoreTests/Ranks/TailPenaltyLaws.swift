@@ -20,7 +20,8 @@ private func drawnValues(zeroB: Bool = false) -> NamedTensors {
 private func gradients(_ values: NamedTensors) throws -> NamedTensors {
   let leaves = values.mapValues { $0.requiringGradient() }
   let step = LocalStep(
-    LocalPhase(trainables: leaves.map { ($0.name, $0.tensor) }, stepCount: 1, fullStepCount: 1, round: nil),
+    LocalPhase(
+      trainables: leaves.map { ($0.name, $0.tensor) }, stepCount: 1, fullStepCount: 1, round: nil),
     index: 0, random: RandomStream(seed: 1))
   let penalty = try #require(TailPenalty(pairs, from: 3, 2).penalty(step))
   var named: [String: Tensor] = [:]
