@@ -50,6 +50,7 @@ public enum MethodCatalog {
     Entry(FFALoRA.self, folder: "Reparameterized"),
     Entry(RoLoRA.self, folder: "Reparameterized"),
     Entry(FedSALoRA.self, folder: "Reparameterized"),
+    Entry(LoRAFAIR.self, folder: "Reparameterized"),
     Entry(FedExLoRA.self, folder: "Reparameterized"),
     Entry(FLoRA.self, folder: "Reparameterized"),
     Entry(Local.self, folder: "Reference"),
