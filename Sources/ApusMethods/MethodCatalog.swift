@@ -51,6 +51,7 @@ public enum MethodCatalog {
     Entry(RoLoRA.self, folder: "Reparameterized"),
     Entry(FedSALoRA.self, folder: "Reparameterized"),
     Entry(LoRAFAIR.self, folder: "Reparameterized"),
+    Entry(FRLoRA.self, folder: "Reparameterized"),
     Entry(FlexLoRA.self, folder: "Reparameterized"),
     Entry(FedExLoRA.self, folder: "Reparameterized"),
     Entry(FLoRA.self, folder: "Reparameterized"),
