@@ -95,14 +95,21 @@ public struct Assembly: Sendable {
 
   /// Makes the server's half, as it is before the first round.
   public func makeServer() throws -> any ServerHalf {
-    let root = RandomStream(seed: experiment.seed)
-    let fleet = try experiment.devices.makeFleet(root: root)
-    let workload = experiment.federation.workload
+    let traits = try traits()
     return try method.server(
       ServerSetting(
         initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation,
-        random: root.substream("server"), weights: weights
-      ) { fleet.device(of: $0.index).traits(for: workload) })
+        random: RandomStream(seed: experiment.seed).substream("server"), weights: weights,
+        device: traits))
+  }
+
+  /// What a client's device can do.
+  func device(of client: ClientID) throws(ApusError) -> DeviceTraits { try traits()(client) }
+
+  private func traits() throws(ApusError) -> @Sendable (ClientID) -> DeviceTraits {
+    let fleet = try experiment.devices.makeFleet(root: RandomStream(seed: experiment.seed))
+    let workload = experiment.federation.workload
+    return { fleet.device(of: $0.index).traits(for: workload) }
   }
 
   /// Makes the host of one worker: a module tree of its own over the shared weights.

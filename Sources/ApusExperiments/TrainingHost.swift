@@ -18,7 +18,8 @@ final class TrainingHost: ClientHost {
     try assembly.method.client(
       ClientSetting(
         id: client, trainer: assembly.learner(of: client, model: model),
-        training: assembly.experiment.training, factorPairs: assembly.factorPairs))
+        training: assembly.experiment.training, factorPairs: assembly.factorPairs,
+        device: try assembly.device(of: client)))
   }
 
   func evaluate(

@@ -52,6 +52,7 @@ public enum MethodCatalog {
     Entry(FedSALoRA.self, folder: "Reparameterized"),
     Entry(LoRAFAIR.self, folder: "Reparameterized"),
     Entry(FRLoRA.self, folder: "Reparameterized"),
+    Entry(LEGEND.self, folder: "Reparameterized"),
     Entry(HetLoRA.self, folder: "Reparameterized"),
     Entry(FlexLoRA.self, folder: "Reparameterized"),
     Entry(FedExLoRA.self, folder: "Reparameterized"),

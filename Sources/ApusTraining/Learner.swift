@@ -63,6 +63,10 @@ public final class Learner: LocalTrainer {
         .silentFailure, at: "local training", "no tensor is selected to train",
         remedy: "Check the method's selection and the adapter's targets")
     }
+    // What does not train has no place in the graph, nor has anything below the lowest that does.
+    let still = model.adapted.trainables.filter { !work.selects($0.name) }.map(\.leaf)
+    for leaf in still { leaf.requireGradientInPlace(false) }
+    defer { for leaf in still { leaf.requireGradientInPlace(true) } }
     let schedule = try training.makeSchedule()
     let stepsPerEpoch = (own.count + training.batchSize - 1) / training.batchSize
     let fullCount = stepsPerEpoch * training.localEpochs

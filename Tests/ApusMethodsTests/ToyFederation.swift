@@ -39,7 +39,8 @@ final class ToyFederation {
         id,
         try method.client(
           ClientSetting(
-            id: id, trainer: trainer, training: training, factorPairs: ToyTrainer.pairs))
+            id: id, trainer: trainer, training: training, factorPairs: ToyTrainer.pairs,
+            device: device(id)))
       )
     }
   }

@@ -14,16 +14,18 @@ public struct AggregationBias: Sendable {
 
   /// The sums of one round, empty.
   public func sums() -> Sums {
-    Sums(pairs: pairs, products: pairs.map { _ in FactoredSum() }, totalWeight: 0)
+    Sums(
+      pairs: pairs, products: pairs.map { _ in FactoredSum() },
+      totalWeights: pairs.map { _ in 0 })
   }
 
   /// Σ wₖ·s·BₖAₖ of each site.
   public struct Sums: Sendable {
     fileprivate let pairs: [FactorPair]
     fileprivate var products: [FactoredSum]
-    fileprivate var totalWeight: Double
+    fileprivate var totalWeights: [Double]
 
-    /// Adds the products of one update, which was found valid.
+    /// Adds the products of one update, which was found valid, at the sites that it has.
     ///
     /// - Parameters:
     ///   - update: Factors, of whatever rank.
@@ -35,14 +37,14 @@ public struct AggregationBias: Sendable {
       for (index, pair) in pairs.enumerated() {
         guard let a = update[pair.a], let b = update[pair.b] else { continue }
         products[index].add(b: b, a: a, weight: weight * (scalings[pair.site] ?? pair.scaling))
+        totalWeights[index] += weight
       }
-      totalWeight += weight
     }
 
-    /// Σ pₖ·s·BₖAₖ of each site, with pₖ = wₖ / Σ wⱼ; none before the first update.
+    /// Σ pₖ·s·BₖAₖ of each site, with pₖ = wₖ / Σ wⱼ over those that have it; none without weight.
     public var ideals: [(pair: FactorPair, sum: FactoredSum)] {
-      guard totalWeight > 0 else { return [] }
-      return zip(pairs, products).filter { !$1.isEmpty }.map { ($0, $1.scaled(1 / totalWeight)) }
+      pairs.indices.filter { totalWeights[$0] > 0 }
+        .map { (pairs[$0], products[$0].scaled(1 / totalWeights[$0])) }
     }
 
     /// How far the product of these factors is from the ideal, at each site and over all.

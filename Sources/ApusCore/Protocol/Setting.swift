@@ -127,14 +127,18 @@ public struct ClientSetting {
   public let training: LocalTraining
   /// The LoRA pairs among the trainable tensors.
   public let factorPairs: [FactorPair]
+  /// What the client runs on, as it would measure it.
+  public let device: DeviceTraits
 
   /// Collects what a client half needs.
   public init(
-    id: ClientID, trainer: any LocalTrainer, training: LocalTraining, factorPairs: [FactorPair] = []
+    id: ClientID, trainer: any LocalTrainer, training: LocalTraining,
+    factorPairs: [FactorPair] = [], device: DeviceTraits = .ideal
   ) {
     self.id = id
     self.trainer = trainer
     self.training = training
     self.factorPairs = factorPairs
+    self.device = device
   }
 }

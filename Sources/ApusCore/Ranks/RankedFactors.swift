@@ -42,6 +42,19 @@ extension NamedTensors {
     return scalings
   }
 
+  /// Factors that give with the configured scaling what they give now with s = alpha / r.
+  public func foldingScalings(
+    of pairs: [FactorPair], configured: NamedTensors
+  ) -> NamedTensors {
+    let scalings = scalings(of: pairs, configured: configured)
+    var result = self
+    for pair in pairs {
+      guard let b = self[pair.b], let scaling = scalings[pair.site] else { continue }
+      result[pair.b] = b * (scaling / pair.scaling)
+    }
+    return result
+  }
+
   /// Keeps the leading rows of each A and columns of each B: what goes down to a client.
   ///
   /// - Parameters:
