@@ -17,6 +17,8 @@ public final class AdaptedModel {
   public private(set) var baseDelta = BaseDelta()
   /// What trains as it is: whole modules, biases, the head.
   private let modules: TrainedModules
+  /// What a method's extension adds beside the sets: gates, factors of ranks, tensors of its own.
+  var extended: [(name: String, leaf: Tensor)] = []
   /// Weights as they were before merging, by projection.
   private var unmerged: [Tensor] = []
 
@@ -90,7 +92,7 @@ public final class AdaptedModel {
   }
 
   private var leaves: [String: Tensor] {
-    let all = adapters.flatMap(\.trainables) + modules.trainables
+    let all = adapters.flatMap(\.trainables) + modules.trainables + extended
     return Dictionary(all.map { ($0.name, $0.leaf) }) { first, _ in first }
   }
 
@@ -98,7 +100,7 @@ public final class AdaptedModel {
   public var factorPairs: [FactorPair] { adapters.flatMap(\.factorPairs) }
 
   /// The projections that have an adapter, each once.
-  private var sites: [(path: String, site: ProjectionSite)] {
+  var sites: [(path: String, site: ProjectionSite)] {
     var seen: Set<String> = []
     return adapters.flatMap(\.members).filter { seen.insert($0.path).inserted }
       .map { ($0.path, $0.site) }

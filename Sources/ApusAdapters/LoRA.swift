@@ -2,7 +2,8 @@ internal import ApusBase
 public import ApusCore
 public import ApusTorch
 
-/// Low-rank adapter of one projection site: adds s·BAx to what the frozen layer returns.
+/// Low-rank adapter of one projection site: adds s·BAx to what the frozen layer returns, or
+/// s·B·diag(λ)·A·x if its ranks have factors.
 ///
 /// A starts random and B starts at zero, so a fresh adapter changes no bit of the model's output.
 /// The factors are float32; beside bfloat16 activations they are rounded for each use.
@@ -17,6 +18,8 @@ public final class LoRA: Parameterization {
   /// s = alpha / r, or alpha / √r when stabilized for the rank.
   public private(set) var scaling: Double
   private let configuredScaling: Double
+  /// λ [r], a factor for each rank; nil for ones.
+  var diagonal: Tensor?
   private let dropout: Dropout
 
   /// An adapter with start values: A uniform in ±1/√d_in, B zero.
@@ -72,12 +75,13 @@ public final class LoRA: Parameterization {
     linear(inner(input, pass), weight: b.to(input.dtype)) * scaling
   }
 
-  /// A D(x) [T, r].
+  /// diag(λ) A D(x) [T, r].
   private func inner(_ input: Tensor, _ pass: ForwardPass) -> Tensor {
-    linear(dropout(input, pass, "lora"), weight: a.to(input.dtype))
+    let inner = linear(dropout(input, pass, "lora"), weight: a.to(input.dtype))
+    return diagonal.map { inner * $0.to(input.dtype) } ?? inner
   }
 
   public func change(of weight: Tensor) -> Tensor {
-    withoutGradient { matmul(b, a) * scaling }
+    withoutGradient { matmul(diagonal.map { b * $0 } ?? b, a) * scaling }
   }
 }

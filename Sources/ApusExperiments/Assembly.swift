@@ -65,9 +65,9 @@ public struct Assembly: Sendable {
       let steps = (count + training.batchSize - 1) / training.batchSize * training.localEpochs
       return FederationClient(id: id, sampleCount: count, localSteps: steps)
     }
-    let model = try Self.makeModel(experiment, data, backbone)
-    initial = model.adapted.values
-    factorPairs = model.adapted.factorPairs
+    let model = try Self.makeModel(experiment, data, backbone, method.modelExtension)
+    initial = model.values
+    factorPairs = model.adapted.adapters[0].factorPairs
     weights = model.adapted.frozenWeights
     LibTorch.releaseUnusedMemory()  // what parsing and tokenizing needed
   }
@@ -75,7 +75,8 @@ public struct Assembly: Sendable {
   /// How the run goes on, as this method needs it.
   ///
   /// Relative paths start from the experiment's folder. With data in one place there is one client
-  /// to draw. A method without a global model has the clients' own measured.
+  /// to draw. A method with personal models has the clients' own measured, and one without a global
+  /// model nothing else.
   public var simulationOptions: SimulationOptions {
     var options = experiment.federation
     if !options.sampling.cohortFile.isEmpty {
@@ -84,13 +85,19 @@ public struct Assembly: Sendable {
     }
     if experiment.method.poolsData {
       options.sampling = CohortSampling()
-    } else if !experiment.method.hasGlobalModel {
+    } else if experiment.method.hasPersonalModels {
       if options.evaluation.clientSplits.isEmpty {
         options.evaluation.clientSplits = options.evaluation.splits
       }
-      options.evaluation.splits = []
+      if !experiment.method.hasGlobalModel { options.evaluation.splits = [] }
     }
     return options
+  }
+
+  /// Numbers of parameters: of what crosses, and of what each client keeps to itself.
+  public var parameterCounts: (shared: Int, personal: Int) {
+    let personal = initial.filtered(method.isPersonal).elementCount
+    return (initial.elementCount - personal, personal)
   }
 
   /// Makes the server's half, as it is before the first round.
@@ -114,7 +121,7 @@ public struct Assembly: Sendable {
 
   /// Makes the host of one worker: a module tree of its own over the shared weights.
   public func makeHost() throws(ApusError) -> any ClientHost {
-    TrainingHost(self, model: try Self.makeModel(experiment, data, backbone))
+    TrainingHost(self, model: try Self.makeModel(experiment, data, backbone, method.modelExtension))
   }
 
   /// Makes a trainer of one client's rows, with a model of its own.
@@ -130,7 +137,7 @@ public struct Assembly: Sendable {
 
   /// Makes the model with its adapters at their start values.
   public func makeModel() throws(ApusError) -> WorkerModel {
-    try Self.makeModel(experiment, data, backbone)
+    try Self.makeModel(experiment, data, backbone, method.modelExtension)
   }
 
   /// Rows of one client by split.
@@ -139,7 +146,8 @@ public struct Assembly: Sendable {
   }
 
   private static func makeModel(
-    _ experiment: Experiment, _ data: ExperimentData, _ backbone: Backbone
+    _ experiment: Experiment, _ data: ExperimentData, _ backbone: Backbone,
+    _ parts: ModelExtension
   ) throws(ApusError) -> WorkerModel {
     let random = RandomStream(seed: experiment.seed).substream("model")
     let labels = data.federated.dataset.labelNames
@@ -154,6 +162,14 @@ public struct Assembly: Sendable {
       random: random.substream("head"))
     let adapted = try AdaptedModel(
       classifier, experiment.adapter, random: random.substream("adapter"))
-    return WorkerModel(classifier: classifier, adapted: adapted, device: backbone.device)
+    try adapted.extend(by: parts, random: random.substream("extension"))
+    let companion = try parts.companion.map { (plan) throws(ApusError) in
+      Companion(
+        plan, vocabulary: try backbone.checkpoint.vocabularySize,
+        outputs: plan.output == .scores ? labels.count : classifier.classifier.inputs,
+        device: backbone.device, random: random.substream("companion"))
+    }
+    return WorkerModel(
+      classifier: classifier, adapted: adapted, companion: companion, device: backbone.device)
   }
 }

@@ -48,15 +48,18 @@ public struct Experiment: Sendable {
   /// - Throws: ``ApusError`` `.fileAccess` if it cannot be read, `.invalidConfig` with line and
   ///   field for everything that is wrong in it.
   public init(contentsOf url: URL, assignments: [String] = []) throws(ApusError) {
-    let text: String
-    do { text = try String(contentsOf: url, encoding: .utf8) } catch {
+    try self.init(
+      parsing: Self.text(of: url), file: url.lastPathComponent,
+      folder: url.deletingLastPathComponent(), assignments: assignments)
+  }
+
+  /// The text of an experiment file.
+  static func text(of url: URL) throws(ApusError) -> String {
+    do { return try String(contentsOf: url, encoding: .utf8) } catch {
       throw ApusError(
         .fileAccess, at: url.path, "the experiment file cannot be read",
         remedy: "Check the path and that it is UTF-8 text", cause: error)
     }
-    try self.init(
-      parsing: text, file: url.lastPathComponent, folder: url.deletingLastPathComponent(),
-      assignments: assignments)
   }
 
   /// Reads an experiment from text.
@@ -83,20 +86,19 @@ public struct Experiment: Sendable {
     self.method = method.entry
     methodOptions = method.options
     training = try OptionReader.read(top["training"], over: method.entry.localTraining)
-    aggregation = try OptionReader.read(top["aggregation"])
+    aggregation = try OptionReader.read(top["aggregation"], over: method.entry.aggregation)
     federation = try OptionReader.read(top["federation"])
     devices = try OptionReader.read(top["devices"])
     engine = try OptionReader.read(top["engine"])
     self.folder =
       header.folder.isEmpty ? folder : URL(fileURLWithPath: header.folder, isDirectory: true)
-    source = try top.serialized(with: ["folder": self.folder.path])
+    source = try top.without(["compare"]).serialized(with: ["folder": self.folder.path])
   }
 
   /// The sections of an experiment file.
   static let sections = [
     "name", "seed", "folder", "model", "data", "adapter", "method", "training", "aggregation",
-    "federation",
-    "devices", "engine",
+    "federation", "devices", "engine", "compare",
   ]
 
   /// The entries above the sections.

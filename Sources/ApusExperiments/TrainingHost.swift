@@ -33,6 +33,7 @@ final class TrainingHost: ClientHost {
       model: model, rows: rows, positions: [:], commonTest: assembly.testRows,
       initial: assembly.initial)
     try learner.rescale([:])
+    try learner.load(assembly.method.modelExtension.resting)
     try learner.load(BaseDelta(in: global))
     try learner.load(global.withoutBaseDelta)
     return try learner.scores(own, of: rows).sums

@@ -52,6 +52,13 @@ public struct Checkpoint: Sendable {
     return rows - architecture.unusedPositions(config)
   }
 
+  /// Number of tokens that the model has embeddings for.
+  ///
+  /// - Throws: ``ApusError`` `.invalidFile` if `config.json` has no such number.
+  public var vocabularySize: Int {
+    get throws(ApusError) { try config["vocab_size"].size(upTo: 100_000_000) }
+  }
+
   /// Class names in the order of their indices.
   private static func labels(_ node: JSONNode) throws(ApusError) -> [String] {
     guard node.exists else { return [] }

@@ -109,6 +109,15 @@ public struct FactoredSum: Sendable {
     )
   }
 
+  /// Number of singular values above a share of the largest one; 0 for the zero matrix.
+  public func numericalRank(relativeTo share: Double) -> Int {
+    guard let (u, v) = factors else { return 0 }
+    let core = matmul(qr(u).r, qr(v.matrixTransposed).r.matrixTransposed)
+    let values = svd(core).s.doubles
+    guard let largest = values.first, largest > 0 else { return 0 }
+    return values.prefix { $0 > share * largest }.count
+  }
+
   /// Factors of inner dimension min(d_out, d_in): U·V = Q·(R·V), or (U·Lᵀ)·Qᵀ.
   private func compressed() -> (u: Tensor, v: Tensor) {
     guard let (u, v) = factors else { return (Tensor.zeros([0, 0]), Tensor.zeros([0, 0])) }

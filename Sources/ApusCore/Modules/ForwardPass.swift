@@ -71,6 +71,13 @@ public struct RowLayout: Sendable {
       .reshaped([exampleCount, maxLength, rows.size(-1)])
   }
 
+  /// A value of each example for each of its rows: [B] → [T].
+  public func rowValues(_ values: Tensor) -> Tensor {
+    let examples = lengths.enumerated().flatMap { repeatElement($0.offset, count: $0.element) }
+    return values.indexSelected(
+      0, Tensor(examples, shape: [examples.count]).to(device: values.device))
+  }
+
   /// The mean over each example's rows: [T, D] → [B, D].
   public func meanOverExamples(_ rows: Tensor) -> Tensor {
     var weights = [Float](repeating: 0, count: exampleCount * rowCount)

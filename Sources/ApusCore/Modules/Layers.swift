@@ -9,6 +9,8 @@ public final class Linear: Module {
   public let weight: Parameter
   /// b, if the layer has one.
   public let bias: Parameter?
+  /// Sees every input, while statistics of them are taken.
+  public var observer: ((Tensor) -> Void)?
 
   /// A layer without weights yet.
   public init(_ inputs: Int, _ outputs: Int, bias: Bool = true) {
@@ -23,7 +25,8 @@ public final class Linear: Module {
 
   /// The layer's output, in the input's dtype: trained weights are float32 beside any activation.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    linear(x, weight: weight.value.to(x.dtype), bias: bias?.value.to(x.dtype))
+    observer?(x)
+    return linear(x, weight: weight.value.to(x.dtype), bias: bias?.value.to(x.dtype))
   }
 }
 
