@@ -16,7 +16,8 @@ public final class LoRA: Parameterization {
   /// B, a leaf of the graph.
   public private(set) var b: Tensor
   /// s = alpha / r, or alpha / √r when stabilized for the rank.
-  public let scaling: Double
+  public private(set) var scaling: Double
+  private let configuredScaling: Double
   /// λ [r], a factor for each rank; nil for ones.
   var diagonal: Tensor?
   private let dropout: Dropout
@@ -37,6 +38,7 @@ public final class LoRA: Parameterization {
       .to(device: device).requiringGradient()
     b = Tensor.zeros([layer.outputs, rank], device: device).requiringGradient()
     self.scaling = scaling
+    configuredScaling = scaling
     self.dropout = Dropout(dropout)
   }
 
@@ -58,6 +60,9 @@ public final class LoRA: Parameterization {
     a = Tensor.zeros([rank, a.size(1)], device: a.device).requiringGradient()
     b = Tensor.zeros([b.size(0), rank], device: b.device).requiringGradient()
   }
+
+  /// Sets s; nil for that of the configuration.
+  func rescale(_ scaling: Double?) { self.scaling = scaling ?? configuredScaling }
 
   public func adapted(
     _ output: Tensor, input: Tensor, layer: Linear, pass: ForwardPass
