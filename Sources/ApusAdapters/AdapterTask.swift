@@ -6,6 +6,8 @@ public enum AdapterTask: String, Sendable, Codable, CaseIterable {
   case sequenceClassification = "SEQ_CLS"
   /// The next token.
   case causalLanguageModel = "CAUSAL_LM"
+  /// Another text beside a source.
+  case sequenceToSequence = "SEQ_2_SEQ_LM"
 
   /// Reads `task_type`; nil if there is none.
   ///
