@@ -125,19 +125,20 @@ public struct AdapterFolder: Sendable {
     let base = baseModel.map { "base_model: \(Self.quoted($0))\n" } ?? ""
     let labels = notes.map { "Classes: \($0.labels.joined(separator: ", ")).\n\n" } ?? ""
     let pooling = notes.map { "Pooling: \($0.pooling).\n\n" } ?? ""
+    let alpha = configuration.kind == .vera ? "" : ", alpha \(configuration.alpha)"
     return """
       ---
       \(base)library_name: peft
       pipeline_tag: text-classification
       tags:
-      - lora
+      - \(configuration.kind.rawValue)
       - federated-learning
       - apus
       ---
 
-      # LoRA adapter
+      # \(configuration.kind.title) adapter
 
-      Rank \(configuration.rank), alpha \(configuration.alpha), trained with Apus.
+      Rank \(configuration.rank)\(alpha), trained with Apus.
 
       \(labels)\(pooling)Open it with `peft.AutoPeftModelForSequenceClassification`, or with Apus.
 
@@ -173,7 +174,8 @@ extension AdaptedModel {
 
   private func loadAll(_ tensors: NamedTensors) throws(ApusError) {
     let known = storedValues
-    let missing = trainables.map(\.name).filter { tensors[$0] == nil }
+    let needed = trainables.map(\.name) + adapters[0].shared.names
+    let missing = needed.filter { tensors[$0] == nil }
     let unexpected = tensors.names.filter { known[$0] == nil }
     for (what, names) in [("misses", missing), ("has an unexpected", unexpected)] {
       guard let first = names.first else { continue }
@@ -190,7 +192,7 @@ extension AdaptedModel {
         remedy: "Take both files of the adapter, and the base model, from one training")
     }
     try load(tensors.filtered { own[$0] != nil })
-    try loadHead(tensors)
+    try loadFrozen(tensors)
   }
 
   /// A set of adapters as it is now, ready to be written.
@@ -208,7 +210,7 @@ extension AdaptedModel {
     let set = set ?? adapters[0]
     guard !baseDelta.isEmpty else {
       return AdapterFolder(
-        configuration: set.presentConfiguration, tensors: storedValues(of: set),
+        configuration: set.storedConfiguration, tensors: storedValues(of: set),
         baseModel: baseModel, notes: notes)
     }
     let stacked = StackedLoRA(self, set)

@@ -79,7 +79,7 @@ public struct Experiment: Sendable {
     seed = header.seed
     model = try OptionReader.read(top["model"])
     data = try OptionReader.read(top["data"])
-    adapter = try Self.adapter(top["adapter"])
+    adapter = try Self.adapter(top["adapter"], of: method.entry)
     self.method = method.entry
     methodOptions = method.options
     training = try OptionReader.read(top["training"], over: method.entry.localTraining)
@@ -131,11 +131,16 @@ public struct Experiment: Sendable {
     return (entry, options as? any MethodOptions ?? entry.defaultOptions)
   }
 
-  private static func adapter(_ node: ConfigurationNode) throws(ApusError) -> AdapterConfiguration {
-    if let kind = node["kind"].node?.string, kind.lowercased() != "lora" {
+  private static func adapter(
+    _ node: ConfigurationNode, of method: MethodCatalog.Entry
+  ) throws(ApusError) -> AdapterConfiguration {
+    let adapter: AdapterConfiguration = try OptionReader.read(node)
+    guard adapter.kind == .lora || method.takesAnyAdapter else {
+      let others = MethodCatalog.all.filter(\.takesAnyAdapter).map(\.card.id)
       throw node["kind"].error(
-        "there is no adapter \"\(kind)\"", remedy: Spelling.remedy(for: kind, allowed: ["lora"]))
+        "\(method.card.name) is made for the factors of lora, not for \(adapter.kind.rawValue)",
+        remedy: "Choose kind: lora, or one of the methods \(others.joined(separator: ", "))")
     }
-    return try OptionReader.read(node.without(["kind"]))
+    return adapter
   }
 }

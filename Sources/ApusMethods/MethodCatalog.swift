@@ -13,6 +13,8 @@ public enum MethodCatalog {
     public let poolsData: Bool
     /// Whether there is one model for all, to be measured and exported.
     public let hasGlobalModel: Bool
+    /// Whether adapters of every kind can be trained, not LoRA alone.
+    public let takesAnyAdapter: Bool
     /// The method's own options with their defaults.
     public let defaultOptions: any MethodOptions
     /// Where the method is written, from the package's root.
@@ -24,6 +26,7 @@ public enum MethodCatalog {
       localTraining = method.localTraining
       poolsData = method.poolsData
       hasGlobalModel = method.hasGlobalModel
+      takesAnyAdapter = method.takesAnyAdapter
       defaultOptions = Method.Options()
       path = "Sources/ApusMethods/\(folder)/\(Method.self).swift"
       build = { options in (options as? Method.Options).map { Method($0) } }

@@ -65,7 +65,7 @@ public final class Learner: LocalTrainer {
     let phase = LocalPhase(
       trainables: moving, stepCount: min(fullCount, work.stepLimit ?? .max),
       fullStepCount: fullCount, round: work.round)
-    var stepper = try Stepper(phase, hooks: work.hooks, training)
+    var stepper = try Stepper(phase, hooks: model.adapted.makeStepHooks() + work.hooks, training)
     try stepper.begin()
     defer { stepper.end() }
     var outcome = TrainingOutcome(steps: 0, meanLoss: 0, rows: 0, tokens: 0)

@@ -21,6 +21,10 @@ public protocol FederatedMethod: Sendable {
   /// nothing is exported.
   static var hasGlobalModel: Bool { get }
 
+  /// Whether it trains, sends and combines tensors whatever they mean, so that adapters of every
+  /// kind can be used with it; otherwise LoRA alone.
+  static var takesAnyAdapter: Bool { get }
+
   /// Creates the method with options that were validated.
   init(_ options: Options)
 
@@ -37,6 +41,9 @@ extension FederatedMethod {
 
   /// One model for all.
   public static var hasGlobalModel: Bool { true }
+
+  /// LoRA alone.
+  public static var takesAnyAdapter: Bool { false }
 }
 
 /// Hyper-parameters that an experiment file can set by name.

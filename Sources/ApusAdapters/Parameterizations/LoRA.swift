@@ -69,8 +69,11 @@ public final class LoRA: Parameterization {
 
   /// A D(x) [T, r].
   private func inner(_ input: Tensor, _ pass: ForwardPass) -> Tensor {
-    linear(dropout(input, pass, "lora"), weight: a.to(input.dtype))
+    linear(dropped(input, pass), weight: a.to(input.dtype))
   }
+
+  /// D(x).
+  func dropped(_ input: Tensor, _ pass: ForwardPass) -> Tensor { dropout(input, pass, "lora") }
 
   public func change(of weight: Tensor) -> Tensor {
     withoutGradient { matmul(b, a) * scaling }
