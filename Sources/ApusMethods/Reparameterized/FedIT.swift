@@ -18,6 +18,8 @@ public struct FedIT: FederatedMethod {
     paper: "Zhang et al. 2023, arXiv 2305.05644",
     leavesClient: "A and B of every site, the head if it trains, nₖ", visibility: .weightedSum)
 
+  public static var takesAnyAdapter: Bool { true }
+
   public static var localTraining: LocalTraining {
     var training = LocalTraining()
     training.localEpochs = 10
