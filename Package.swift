@@ -73,7 +73,7 @@ let package = Package(
       [
         "ApusBase", "ApusTorch", "ApusCore", "ApusTokenizers", "ApusModels", "ApusAdapters",
         "ApusDatasets",
-      ])
+      ], tests: ["ApusTestSupport"])
     + room("ApusMethods", ["ApusBase", "ApusTorch", "ApusCore"])
     + room(
       "ApusSimulation",

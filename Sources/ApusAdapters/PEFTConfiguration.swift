@@ -17,7 +17,7 @@ extension AdapterConfiguration {
   init(peft config: JSONNode) throws(ApusError) {
     self.init()
     try Self.refuse(config["peft_type"], unless: ["LORA"])
-    if config["task_type"].exists { try Self.refuse(config["task_type"], unless: ["SEQ_CLS"]) }
+    let task = try AdapterTask(peft: config["task_type"])
     for field in Self.refused {
       let value = config[field].foundationValue
       let isEmpty =
@@ -44,18 +44,20 @@ extension AdapterConfiguration {
     }
     targets = try Self.pattern(config["target_modules"])
     if config["exclude_modules"].exists { excludes = try Self.pattern(config["exclude_modules"]) }
-    try readModules(config)
+    try readModules(config, task)
     try validate()
   }
 
   /// Modules to save, layers, and the patterns for single modules.
-  private mutating func readModules(_ config: JSONNode) throws(ApusError) {
+  private mutating func readModules(
+    _ config: JSONNode, _ task: AdapterTask?
+  ) throws(ApusError) {
     modulesToSave = []
     if config["modules_to_save"].exists {
       for name in try config["modules_to_save"].array() { modulesToSave.append(try name.string()) }
     }
     // PEFT adds its names of heads for this task, in memory and in the file.
-    if config["task_type"].exists {
+    if task?.hasHead == true {
       modulesToSave += TrainedModules.headNames.filter { !modulesToSave.contains($0) }
     }
     let layers = config["layers_to_transform"]
@@ -92,19 +94,27 @@ extension AdapterConfiguration {
   }
 
   /// The bytes of `adapter_config.json`.
-  func peftBytes(baseModel: String?) throws -> Data {
+  ///
+  /// - Parameters:
+  ///   - baseModel: Hub name or folder of the checkpoint.
+  ///   - task: What the adapter was trained for.
+  ///   - isTransposed: Whether the checkpoint keeps the adapted matrices with their axes exchanged.
+  /// - Throws: An error of JSONSerialization for numbers that JSON does not have.
+  func peftBytes(baseModel: String?, task: AdapterTask, isTransposed: Bool) throws -> Data {
     var fields: [String: Any] = [
-      "peft_type": "LORA", "task_type": "SEQ_CLS", "inference_mode": true, "r": rank,
+      "peft_type": "LORA", "task_type": task.rawValue, "inference_mode": true, "r": rank,
       "lora_alpha": Self.number(alpha), "lora_dropout": dropout, "use_rslora": useRSLoRA,
-      "use_dora": false, "bias": bias.rawValue, "fan_in_fan_out": false,
+      "use_dora": false, "bias": bias.rawValue, "fan_in_fan_out": isTransposed,
       "init_lora_weights": true, "target_modules": Self.value(targets),
       "rank_pattern": rankPattern, "alpha_pattern": alphaPattern.mapValues(Self.number),
       "base_model_name_or_path": baseModel ?? NSNull(), "revision": NSNull(),
       "auto_mapping": NSNull(), "lora_bias": false,
     ]
     // A frozen head was drawn, so it is stored like a trained one: the base model has none.
-    let heads = TrainedModules.headNames.filter { !modulesToSave.contains($0) }
-    fields["modules_to_save"] = modulesToSave + heads
+    let names = TrainedModules.headNames
+    let heads = task.hasHead ? names.filter { !modulesToSave.contains($0) } : []
+    let saved = modulesToSave + heads
+    fields["modules_to_save"] = saved.isEmpty ? NSNull() : saved
     fields["exclude_modules"] = excludes == .names([]) ? NSNull() : Self.value(excludes)
     fields["layers_to_transform"] = layers.isEmpty ? NSNull() : layers
     return try JSONSerialization.data(

@@ -49,8 +49,9 @@ public struct Assembly: Sendable {
     self.experiment = experiment
     self.data = data
     self.tokenizer = tokenizer
-    rows = try TokenizedRows(data.federated.dataset, tokenizer: tokenizer, maxLength: limit)
-    testRows = try TokenizedRows(data.federated.test, tokenizer: tokenizer, maxLength: limit)
+    let read = try Self.reader(experiment, checkpoint, tokenizer, limit)
+    rows = try read(data.federated.dataset)
+    testRows = try read(data.federated.test)
     backbone = try Backbone(
       checkpoint, precision: experiment.model.precision,
       device: try experiment.model.resolvedDevice())
@@ -145,11 +146,54 @@ public struct Assembly: Sendable {
     positions.indices.contains(client.index) ? positions[client.index] : [:]
   }
 
+  /// How rows become tokens for the task.
+  private static func reader(
+    _ experiment: Experiment, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ limit: Int
+  ) throws(ApusError) -> (Dataset) throws(ApusError) -> TokenizedRows {
+    let task = experiment.task
+    switch task.kind {
+    case .sequenceClassification:
+      return { (rows) throws(ApusError) in
+        try TokenizedRows(rows, tokenizer: tokenizer, maxLength: limit)
+      }
+    case .causalLanguageModel:
+      let source: PromptFormat.Source =
+        if let template = try task.promptTemplate {
+          .template(template)
+        } else {
+          .chat(try ChatTemplate(contentsOf: checkpoint.folder))
+        }
+      let format = PromptFormat(
+        source, tokenizer: tokenizer, endToken: try checkpoint.stopTokens.first)
+      return { (rows) throws(ApusError) in
+        try TokenizedRows(
+          rows, format: format, maxLength: limit, responseOnly: task.responseOnly)
+      }
+    }
+  }
+
   private static func makeModel(
     _ experiment: Experiment, _ data: ExperimentData, _ backbone: Backbone,
     _ parts: ModelExtension
   ) throws(ApusError) -> WorkerModel {
     let random = RandomStream(seed: experiment.seed).substream("model")
+    let targets = backbone.checkpoint.architecture.defaultTargets
+    if experiment.task.kind == .causalLanguageModel {
+      let model = try backbone.makeLanguageModel()
+      let adapted = try AdaptedModel(
+        model, experiment.adapter(targets: targets, heads: []),
+        random: random.substream("adapter"))
+      try adapted.extend(by: parts, random: random.substream("extension"))
+      guard parts.companion == nil else {
+        throw ApusError(
+          .unsupported, at: "method, \(experiment.method.card.id)",
+          "a companion classifies, and the task is to write",
+          remedy: "Use the task sequence-classification, or another method")
+      }
+      return WorkerModel(
+        task: CausalLanguageTask(model, device: backbone.device), adapted: adapted,
+        device: backbone.device)
+    }
     let labels = data.federated.dataset.labelNames
     guard labels.count >= 2 else {
       throw ApusError(
@@ -161,7 +205,8 @@ public struct Assembly: Sendable {
       labels: labels.count, pooling: experiment.model.pooling ?? backbone.checkpoint.pooling,
       random: random.substream("head"))
     let adapted = try AdaptedModel(
-      classifier, experiment.adapter, random: random.substream("adapter"))
+      classifier, experiment.adapter(targets: targets, heads: classifier.headNames),
+      random: random.substream("adapter"))
     try adapted.extend(by: parts, random: random.substream("extension"))
     let companion = try parts.companion.map { (plan) throws(ApusError) in
       Companion(
@@ -169,7 +214,8 @@ public struct Assembly: Sendable {
         outputs: plan.output == .scores ? labels.count : classifier.classifier.inputs,
         device: backbone.device, random: random.substream("companion"))
     }
+    let task = ClassificationTask(classifier, companion: companion, device: backbone.device)
     return WorkerModel(
-      classifier: classifier, adapted: adapted, companion: companion, device: backbone.device)
+      task: task, adapted: adapted, companion: companion, device: backbone.device)
   }
 }

@@ -15,12 +15,16 @@ public struct Experiment: Sendable {
   public var name: String
   /// Seed of all chance.
   public var seed: UInt64
-  /// The backbone and its task.
+  /// The backbone.
   public var model: ModelOptions
+  /// What the model is trained to do.
+  public var task: TaskOptions
   /// Rows, split and partition.
   public var data: DataOptions
   /// The adapter and the head.
   public var adapter: AdapterConfiguration
+  /// Which settings of the adapter the file leaves to the architecture and the task.
+  private let adapterDefaults: Set<String>
   /// The method.
   public var method: MethodCatalog.Entry
   /// The method's own options.
@@ -81,8 +85,11 @@ public struct Experiment: Sendable {
     name = header.name.isEmpty ? (file as NSString).deletingPathExtension : header.name
     seed = header.seed
     model = try OptionReader.read(top["model"])
+    task = try OptionReader.read(top["task"])
     data = try OptionReader.read(top["data"])
     adapter = try Self.adapter(top["adapter"])
+    adapterDefaults = Set(
+      ["targets", "modules-to-save"].filter { top["adapter"][$0].node == nil })
     self.method = method.entry
     methodOptions = method.options
     training = try OptionReader.read(top["training"], over: method.entry.localTraining)
@@ -97,8 +104,8 @@ public struct Experiment: Sendable {
 
   /// The sections of an experiment file.
   static let sections = [
-    "name", "seed", "folder", "model", "data", "adapter", "method", "training", "aggregation",
-    "federation", "devices", "engine", "compare",
+    "name", "seed", "folder", "model", "task", "data", "adapter", "method", "training",
+    "aggregation", "federation", "devices", "engine", "compare",
   ]
 
   /// The entries above the sections.
@@ -131,6 +138,19 @@ public struct Experiment: Sendable {
     guard node.node?.mapping != nil else { return (entry, entry.defaultOptions) }
     let options = try OptionReader.readErased(node.without(["name"]), over: entry.defaultOptions)
     return (entry, options as? any MethodOptions ?? entry.defaultOptions)
+  }
+
+  /// The adapter on a model of this architecture: what the file leaves out is as PEFT chooses it.
+  ///
+  /// - Parameters:
+  ///   - targets: The architecture's customary projections.
+  ///   - heads: The paths of the layers beside the backbone, which train as a whole.
+  /// - Returns: The configuration with them where the file says nothing.
+  func adapter(targets: [String], heads: [String]) -> AdapterConfiguration {
+    var resolved = adapter
+    if adapterDefaults.contains("targets") { resolved.targets = .names(targets) }
+    if adapterDefaults.contains("modules-to-save") { resolved.modulesToSave = heads }
+    return resolved
   }
 
   private static func adapter(_ node: ConfigurationNode) throws(ApusError) -> AdapterConfiguration {

@@ -36,7 +36,7 @@ final class TrainingHost: ClientHost {
     try learner.load(assembly.method.modelExtension.resting)
     try learner.load(BaseDelta(in: global))
     try learner.load(global.withoutBaseDelta)
-    return try learner.scores(own, of: rows).sums
+    return try learner.sums(own, of: rows)
   }
 
   private func pooled(_ split: DataSplit) -> [Int] {

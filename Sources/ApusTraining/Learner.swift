@@ -2,10 +2,9 @@ import ApusAdapters
 import ApusBase
 public import ApusCore
 import ApusDatasets
-import ApusModels
 public import ApusTorch
 
-/// Trains and measures an adapted classifier on one client's rows.
+/// Trains and measures an adapted model on one client's rows.
 ///
 /// Rows are packed without padding, the optimizer is fresh in every phase, and every draw comes
 /// from the work's stream, so a phase depends on its start values, its rows and its stream alone.
@@ -133,25 +132,27 @@ public final class Learner: LocalTrainer {
   private func run(
     _ positions: [Int], random: RandomStream
   ) throws -> (loss: Tensor, view: (any StepView)?) {
-    let batch = try rows.batch(positions, device: model.device)
-    let output = model.run(batch, random: random)
-    let loss = crossEntropy(output.scores, rows.targets(positions, device: model.device))
+    let output = try model.task.run(rows, positions, random: random)
     return (
-      loss, LearnerView(learner: self, batch: batch, random: random, features: output.features)
+      output.loss,
+      LearnerView(
+        learner: self, positions: positions, random: random, features: output.features)
     )
   }
 
   /// What a penalty sees of a step.
   private struct LearnerView: StepView {
     let learner: Learner
-    let batch: TokenBatch
+    let positions: [Int]
     let random: RandomStream
     let features: Tensor
 
     func features(under mixture: AdapterMixture, dropping: Bool) throws -> Tensor {
       try learner.model.load(mixture)
       let random = dropping ? random.substream("reference") : nil
-      let found = withoutGradient { learner.model.run(batch, random: random).features }
+      let found = try withoutGradient {
+        try learner.model.task.run(learner.rows, positions, random: random).features
+      }
       try learner.model.load(learner.mixture)
       return found
     }
@@ -159,7 +160,7 @@ public final class Learner: LocalTrainer {
 
   public func evaluate(_ split: DataSplit) async throws -> Metrics {
     let (positions, rows) = place(split)
-    return try scores(positions, of: rows).metrics
+    return model.task.kind.metrics(of: try sums(positions, of: rows))
   }
 
   /// The rows of a split: the client's own, or the federation's test rows if it has none.
@@ -169,25 +170,24 @@ public final class Learner: LocalTrainer {
     return (Array(0..<commonTest.count), commonTest)
   }
 
-  /// Measures the present values on the rows at these positions.
+  /// Sums over the rows at these positions, from which the task's metrics follow.
   ///
   /// - Throws: ``ApusError`` `.tensorOperation` if the model fails.
-  public func scores(
+  public func sums(
     _ positions: [Int], of rows: TokenizedRows
-  ) throws -> ClassificationScores {
-    var scores = ClassificationScores()
-    try visit(positions, of: rows) { batch, places in
-      let targets = rows.targets(places.map { positions[$0] }, device: model.device)
-      scores.add(logits: model.run(batch, random: nil).scores, labels: targets)
+  ) throws -> [String: Double] {
+    var sums: [String: Double] = [:]
+    try visit(positions, of: rows) { batch, _ in
+      sums.merge(try model.task.sums(rows, batch)) { $0 + $1 }
     }
-    return scores
+    return sums
   }
 
   public func features(of split: DataSplit) async throws -> Tensor {
     let (positions, rows) = place(split)
     var (found, order) = ([Tensor](), [Int]())
     try visit(positions, of: rows) { batch, places in
-      found.append(model.run(batch, random: nil).features)
+      found.append(try model.task.features(rows, batch))
       order += places
     }
     guard !found.isEmpty else { return Tensor.zeros([0, 1], device: model.device) }
@@ -200,23 +200,22 @@ public final class Learner: LocalTrainer {
   public func inputMoments(of split: DataSplit) async throws -> [RunningMoments] {
     let (positions, rows) = place(split)
     return try model.adapted.inputMoments {
-      try visit(positions, of: rows) { batch, _ in _ = model.run(batch, random: nil) }
+      try visit(positions, of: rows) { batch, _ in _ = try model.task.sums(rows, batch) }
     }
   }
 
-  /// Runs `body` on batches of rows of like length, without a graph, each with its places among
-  /// the positions; weights for each example are cut to the batch.
+  /// Hands batches of rows of like length to `body`, each with its places among the positions;
+  /// weights for each example are cut to the batch.
   private func visit(
     _ positions: [Int], of rows: TokenizedRows,
-    _ body: (_ batch: TokenBatch, _ places: [Int]) throws -> Void
+    _ body: (_ batch: [Int], _ places: [Int]) throws -> Void
   ) throws {
     let plan = try BatchPlan.sortedByLength(
       positions.map { rows.ids[$0].count }, tokenBudget: Self.evaluationTokens)
     for places in plan.batches {
       try Task.checkCancellation()
       if mixture.isPerExample { try model.load(mixture.selecting(places)) }
-      let batch = try rows.batch(places.map { positions[$0] }, device: model.device)
-      try withoutGradient { try body(batch, places) }
+      try body(places.map { positions[$0] }, places)
     }
     if mixture.isPerExample { try model.load(mixture) }
     try Tensor.check("evaluation")

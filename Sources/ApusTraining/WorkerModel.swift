@@ -1,13 +1,12 @@
 public import ApusAdapters
 public import ApusBase
 public import ApusCore
-public import ApusModels
 public import ApusTorch
 
 /// One worker's model: a thin tree over the shared backbone, with adapters and head of its own.
 public struct WorkerModel {
-  /// The model that gives scores.
-  public let classifier: TextClassifier
+  /// The model and what it is trained to do.
+  public let task: any TextTask
   /// What trains in it.
   public let adapted: AdaptedModel
   /// A small classifier beside it, if the method has one.
@@ -17,9 +16,9 @@ public struct WorkerModel {
 
   /// Collects a worker's model.
   public init(
-    classifier: TextClassifier, adapted: AdaptedModel, companion: Companion? = nil, device: Device
+    task: any TextTask, adapted: AdaptedModel, companion: Companion? = nil, device: Device
   ) {
-    self.classifier = classifier
+    self.task = task
     self.adapted = adapted
     self.companion = companion
     self.device = device
@@ -61,18 +60,5 @@ public struct WorkerModel {
     }
     try adapted.load(mixture)
     companion?.weight = mixture.companion
-  }
-
-  /// Scores [B, C] of a batch and what the last layer saw [B, D], both in float32.
-  func run(_ batch: TokenBatch, random: RandomStream?) -> (scores: Tensor, features: Tensor) {
-    var features = classifier.features(batch, random: random)
-    if let companion, companion.output == .features, let weight = companion.weight {
-      features = weight.mixed(features, companion(batch))
-    }
-    var scores = classifier.logits(of: features, batch, random: random)
-    if let companion, companion.output == .scores, let weight = companion.weight {
-      scores = weight.mixed(scores, companion(batch))
-    }
-    return (scores, features)
   }
 }
