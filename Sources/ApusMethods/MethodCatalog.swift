@@ -68,6 +68,7 @@ public enum MethodCatalog {
     Entry(FedOA.self, folder: "Reparameterized"),
     Entry(LoRAFAIR.self, folder: "Reparameterized"),
     Entry(FRLoRA.self, folder: "Reparameterized"),
+    Entry(SLoRA.self, folder: "Reparameterized"),
     Entry(LEGEND.self, folder: "Reparameterized"),
     Entry(HetLoRA.self, folder: "Reparameterized"),
     Entry(FlexLoRA.self, folder: "Reparameterized"),
