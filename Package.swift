@@ -42,6 +42,12 @@ let torch: [Target] = [
     linkerSettings: ["torch", "torch_cpu", "c10"].map { .linkedLibrary($0) }),
 ]
 
+/// The allocator of the programs; a library leaves that choice to the program that it is part of.
+let jemalloc: [Target] = [
+  .target(
+    name: "CJemalloc", linkerSettings: [.linkedLibrary("jemalloc", .when(platforms: [.linux]))])
+]
+
 let package = Package(
   name: "apus",
   platforms: [.macOS(.v15)],
@@ -54,7 +60,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
   ],
   targets:
-    torch
+    torch + jemalloc
     + room("ApusBase", [])
     + room("ApusTorch", ["ApusBase", "CApusTorch"], tests: ["ApusTestSupport"])
     + room("ApusCore", ["ApusBase", "ApusTorch"], tests: ["ApusTestSupport"])
@@ -67,7 +73,7 @@ let package = Package(
       [
         "ApusBase", "ApusTorch", "ApusCore", "ApusTokenizers", "ApusModels", "ApusAdapters",
         "ApusDatasets",
-      ])
+      ], tests: ["ApusTestSupport"])
     + room("ApusMethods", ["ApusBase", "ApusTorch", "ApusCore"])
     + room(
       "ApusSimulation",
@@ -92,14 +98,15 @@ let package = Package(
         dependencies: [
           "ApusBase", "ApusTorch", "ApusCore", "ApusTokenizers", "ApusModels", "ApusAdapters",
           "ApusDatasets", "ApusTraining", "ApusMethods", "ApusSimulation", "ApusExperiments",
-          "ApusReports", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+          "ApusReports", "CJemalloc",
+          .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: settings, linkerSettings: linkToTorch),
       .executableTarget(
         name: "apus-bench",
         dependencies: [
           "ApusBase", "ApusTorch", "ApusCore", "ApusModels", "ApusSimulation", "ApusExperiments",
-          .product(name: "ArgumentParser", package: "swift-argument-parser"),
+          "CJemalloc", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         path: "Benchmarks/apus-bench", swiftSettings: settings, linkerSettings: linkToTorch),
       .testTarget(

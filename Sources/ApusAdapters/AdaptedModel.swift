@@ -206,6 +206,11 @@ public final class AdaptedModel {
     }
   }
 
+  /// Whether an adapted matrix has its axes exchanged in the checkpoint.
+  var isStoredTransposed: Bool {
+    adapters.contains { $0.members.contains { $0.site.base.weight.isStoredTransposed } }
+  }
+
   /// Adds the adapters and the base delta to the weights, so that the model runs without them.
   ///
   /// In float32; beside a bfloat16 backbone the sum is rounded once. Nothing trains meanwhile.

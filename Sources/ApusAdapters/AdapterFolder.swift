@@ -30,6 +30,10 @@ public struct AdapterFolder: Sendable {
   public var baseModel: String?
   /// What PEFT does not know; nil in folders that Apus did not write.
   public var notes: AdapterNotes?
+  /// What the adapter was trained for; nil if the folder does not say.
+  public var task: AdapterTask?
+  /// Whether the checkpoint keeps the adapted matrices with their axes exchanged, as GPT-2's does.
+  var isTransposed = false
 
   /// Collects what a folder will hold.
   init(
@@ -52,6 +56,9 @@ public struct AdapterFolder: Sendable {
   public init(reading folder: URL) throws(ApusError) {
     let config = try JSONNode(contentsOf: folder.appendingPathComponent("adapter_config.json"))
     configuration = try AdapterConfiguration(peft: config)
+    task = try AdapterTask(peft: config["task_type"])
+    let isTransposed = config["fan_in_fan_out"]
+    self.isTransposed = isTransposed.exists ? try isTransposed.bool() : false
     let name = config["base_model_name_or_path"]
     baseModel = name.exists ? try name.string() : nil
     let stored = try ShardedSafetensors(folder: folder, stem: "adapter_model")
@@ -94,7 +101,10 @@ public struct AdapterFolder: Sendable {
   /// - Throws: ``ApusError`` `.fileAccess` if it cannot be written or holds other files already.
   public func write(to folder: URL) throws(ApusError) {
     let tensors = tensors.map { $0 }
-    let config = try Self.bytes { try configuration.peftBytes(baseModel: baseModel) }
+    let config = try Self.bytes {
+      try configuration.peftBytes(
+        baseModel: baseModel, task: task ?? .sequenceClassification, isTransposed: isTransposed)
+    }
     let notes = try notes.map { (notes) throws(ApusError) in
       try Self.bytes {
         let encoder = JSONEncoder()
@@ -123,13 +133,19 @@ public struct AdapterFolder: Sendable {
   /// The model card: front matter that the Hub reads, then how to open the adapter.
   private var readme: String {
     let base = baseModel.map { "base_model: \(Self.quoted($0))\n" } ?? ""
-    let labels = notes.map { "Classes: \($0.labels.joined(separator: ", ")).\n\n" } ?? ""
-    let pooling = notes.map { "Pooling: \($0.pooling).\n\n" } ?? ""
+    let isClassifier = task?.hasHead ?? true
+    let labels =
+      notes.flatMap { $0.labels.isEmpty ? nil : $0.labels }
+      .map { "Classes: \($0.joined(separator: ", ")).\n\n" } ?? ""
+    let pooling = isClassifier ? notes.map { "Pooling: \($0.pooling).\n\n" } ?? "" : ""
+    let opener =
+      isClassifier
+      ? "AutoPeftModelForSequenceClassification" : "AutoPeftModelForCausalLM"
     let alpha = configuration.kind == .vera ? "" : ", alpha \(configuration.alpha)"
     return """
       ---
       \(base)library_name: peft
-      pipeline_tag: text-classification
+      pipeline_tag: \(isClassifier ? "text-classification" : "text-generation")
       tags:
       - \(configuration.kind.rawValue)
       - federated-learning
@@ -140,7 +156,7 @@ public struct AdapterFolder: Sendable {
 
       Rank \(configuration.rank)\(alpha), trained with Apus.
 
-      \(labels)\(pooling)Open it with `peft.AutoPeftModelForSequenceClassification`, or with Apus.
+      \(labels)\(pooling)Open it with `peft.\(opener)`, or with Apus.
 
       """
   }
@@ -203,19 +219,26 @@ extension AdaptedModel {
   ///   - set: One of ``adapters``; nil for the standard one.
   ///   - baseModel: Hub name or folder of the checkpoint.
   ///   - notes: What PEFT has no place for.
+  ///   - task: What the model was trained for.
   /// - Returns: Copies; later training does not change them.
   public func folder(
-    of set: AdapterSet? = nil, baseModel: String?, notes: AdapterNotes
+    of set: AdapterSet? = nil, baseModel: String?, notes: AdapterNotes,
+    task: AdapterTask = .sequenceClassification
   ) -> AdapterFolder {
     let set = set ?? adapters[0]
-    guard !baseDelta.isEmpty else {
-      return AdapterFolder(
+    var folder: AdapterFolder
+    if baseDelta.isEmpty {
+      folder = AdapterFolder(
         configuration: set.storedConfiguration, tensors: storedValues(of: set),
         baseModel: baseModel, notes: notes)
+    } else {
+      let stacked = StackedLoRA(self, set)
+      folder = AdapterFolder(
+        configuration: stacked.configuration, tensors: stacked.tensors, baseModel: baseModel,
+        notes: notes)
     }
-    let stacked = StackedLoRA(self, set)
-    return AdapterFolder(
-      configuration: stacked.configuration, tensors: stacked.tensors, baseModel: baseModel,
-      notes: notes)
+    folder.task = task
+    folder.isTransposed = isStoredTransposed
+    return folder
   }
 }

@@ -17,7 +17,7 @@ extension AdapterConfiguration {
   init(peft config: JSONNode) throws(ApusError) {
     self.init()
     let type = try Self.one(of: ["LORA", "ADALORA", "VERA"], config["peft_type"])
-    if config["task_type"].exists { _ = try Self.one(of: ["SEQ_CLS"], config["task_type"]) }
+    let task = try AdapterTask(peft: config["task_type"])
     for field in Self.refused where !Self.isEmpty(config[field]) {
       throw Self.refusal(config[field])
     }
@@ -41,7 +41,7 @@ extension AdapterConfiguration {
     }
     targets = try Self.pattern(config["target_modules"])
     if config["exclude_modules"].exists { excludes = try Self.pattern(config["exclude_modules"]) }
-    try readModules(config)
+    try readModules(config, task)
     try validate()
   }
 
@@ -109,13 +109,15 @@ extension AdapterConfiguration {
   }
 
   /// Modules to save, and layers.
-  private mutating func readModules(_ config: JSONNode) throws(ApusError) {
+  private mutating func readModules(
+    _ config: JSONNode, _ task: AdapterTask?
+  ) throws(ApusError) {
     modulesToSave = []
     if config["modules_to_save"].exists {
       for name in try config["modules_to_save"].array() { modulesToSave.append(try name.string()) }
     }
     // PEFT adds its names of heads for this task, in memory and in the file.
-    if config["task_type"].exists {
+    if task?.hasHead == true {
       modulesToSave += TrainedModules.headNames.filter { !modulesToSave.contains($0) }
     }
     let layers = config["layers_to_transform"]

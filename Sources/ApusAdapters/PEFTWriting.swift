@@ -6,16 +6,24 @@ extension AdapterConfiguration {
   private static let nominalSteps = 1_000
 
   /// The bytes of `adapter_config.json`.
-  func peftBytes(baseModel: String?) throws -> Data {
+  ///
+  /// - Parameters:
+  ///   - baseModel: Hub name or folder of the checkpoint.
+  ///   - task: What the adapter was trained for.
+  ///   - isTransposed: Whether the checkpoint keeps the adapted matrices with their axes exchanged.
+  /// - Throws: An error of JSONSerialization for numbers that JSON does not have.
+  func peftBytes(baseModel: String?, task: AdapterTask, isTransposed: Bool) throws -> Data {
     var fields: [String: Any] = [
-      "task_type": "SEQ_CLS", "inference_mode": true, "bias": bias.peftName(kind),
-      "fan_in_fan_out": false, "target_modules": Self.value(targets),
+      "task_type": task.rawValue, "inference_mode": true, "bias": bias.peftName(kind),
+      "fan_in_fan_out": isTransposed, "target_modules": Self.value(targets),
       "base_model_name_or_path": baseModel ?? NSNull(), "revision": NSNull(),
       "auto_mapping": NSNull(),
     ]
     // A frozen head was drawn, so it is stored like a trained one: the base model has none.
-    let heads = TrainedModules.headNames.filter { !modulesToSave.contains($0) }
-    fields["modules_to_save"] = modulesToSave + heads
+    let names = TrainedModules.headNames
+    let heads = task.hasHead ? names.filter { !modulesToSave.contains($0) } : []
+    let saved = modulesToSave + heads
+    fields["modules_to_save"] = saved.isEmpty ? NSNull() : saved
     fields["exclude_modules"] = excludes == .names([]) ? NSNull() : Self.value(excludes)
     fields["layers_to_transform"] = layers.isEmpty ? NSNull() : layers
     let own =

@@ -22,7 +22,8 @@ extension Assembly {
     let model = try makeModel(of: values)
     let base = try CheckpointLocator.publicName(
       of: experiment.model.checkpoint, from: experiment.folder)
-    try model.adapted.folder(baseModel: base, notes: notes).write(to: folder)
+    try model.adapted.folder(baseModel: base, notes: notes, task: model.task.kind.adapterTask)
+      .write(to: folder)
   }
 
   /// Writes the backbone with the trained tensors merged into it, as a checkpoint folder.
@@ -34,7 +35,7 @@ extension Assembly {
   public func writeMerged(_ values: NamedTensors, to folder: URL) throws(ApusError) {
     let model = try makeModel(of: values)
     model.adapted.merge()
-    try model.classifier.write(
+    try model.task.write(
       to: folder, like: backbone.checkpoint, labels: data.federated.dataset.labelNames)
   }
 
@@ -73,7 +74,8 @@ extension Assembly {
   private var notes: AdapterNotes {
     let pooling = experiment.model.pooling ?? backbone.checkpoint.pooling
     return AdapterNotes(
-      pooling: pooling.rawValue, labels: data.federated.dataset.labelNames,
+      pooling: pooling.rawValue,
+      labels: experiment.task.kind.adapterTask.hasHead ? data.federated.dataset.labelNames : [],
       maxLength: experiment.model.maxLength)
   }
 }

@@ -47,8 +47,9 @@ public struct Assembly: Sendable {
     self.experiment = experiment
     self.data = data
     self.tokenizer = tokenizer
-    rows = try TokenizedRows(data.federated.dataset, tokenizer: tokenizer, maxLength: limit)
-    testRows = try TokenizedRows(data.federated.test, tokenizer: tokenizer, maxLength: limit)
+    let read = try Self.reader(experiment, checkpoint, tokenizer, limit)
+    rows = try read(data.federated.dataset)
+    testRows = try read(data.federated.test)
     backbone = try Backbone(
       checkpoint, precision: experiment.model.precision,
       device: try experiment.model.resolvedDevice())
@@ -123,10 +124,46 @@ public struct Assembly: Sendable {
     positions.indices.contains(client.index) ? positions[client.index] : [:]
   }
 
+  /// How rows become tokens for the task.
+  private static func reader(
+    _ experiment: Experiment, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ limit: Int
+  ) throws(ApusError) -> (Dataset) throws(ApusError) -> TokenizedRows {
+    let task = experiment.task
+    switch task.kind {
+    case .sequenceClassification:
+      return { (rows) throws(ApusError) in
+        try TokenizedRows(rows, tokenizer: tokenizer, maxLength: limit)
+      }
+    case .causalLanguageModel:
+      let source: PromptFormat.Source =
+        if let template = try task.promptTemplate {
+          .template(template)
+        } else {
+          .chat(try ChatTemplate(contentsOf: checkpoint.folder))
+        }
+      let format = PromptFormat(
+        source, tokenizer: tokenizer, endToken: try checkpoint.stopTokens.first)
+      return { (rows) throws(ApusError) in
+        try TokenizedRows(
+          rows, format: format, maxLength: limit, responseOnly: task.responseOnly)
+      }
+    }
+  }
+
   private static func makeModel(
     _ experiment: Experiment, _ data: ExperimentData, _ backbone: Backbone
   ) throws(ApusError) -> WorkerModel {
     let random = RandomStream(seed: experiment.seed).substream("model")
+    let targets = backbone.checkpoint.architecture.defaultTargets
+    if experiment.task.kind == .causalLanguageModel {
+      let model = try backbone.makeLanguageModel()
+      let adapted = try AdaptedModel(
+        model, experiment.adapter(targets: targets, heads: []),
+        random: random.substream("adapter"))
+      return WorkerModel(
+        task: CausalLanguageTask(model, device: backbone.device), adapted: adapted,
+        device: backbone.device)
+    }
     let labels = data.federated.dataset.labelNames
     guard labels.count >= 2 else {
       throw ApusError(
@@ -138,7 +175,10 @@ public struct Assembly: Sendable {
       labels: labels.count, pooling: experiment.model.pooling ?? backbone.checkpoint.pooling,
       random: random.substream("head"))
     let adapted = try AdaptedModel(
-      classifier, experiment.adapter, random: random.substream("adapter"))
-    return WorkerModel(classifier: classifier, adapted: adapted, device: backbone.device)
+      classifier, experiment.adapter(targets: targets, heads: classifier.headNames),
+      random: random.substream("adapter"))
+    return WorkerModel(
+      task: ClassificationTask(classifier, device: backbone.device), adapted: adapted,
+      device: backbone.device)
   }
 }

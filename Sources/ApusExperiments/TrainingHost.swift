@@ -33,7 +33,7 @@ final class TrainingHost: ClientHost {
       initial: assembly.initial)
     try learner.load(BaseDelta(in: global))
     try learner.load(global.withoutBaseDelta)
-    return try learner.scores(own, of: rows).sums
+    return try learner.sums(own, of: rows)
   }
 
   private func pooled(_ split: DataSplit) -> [Int] {

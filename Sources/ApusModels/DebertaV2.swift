@@ -30,6 +30,7 @@ final class DebertaV2: Module, TextEncoder {
   static let architecture = ModelCatalog.Architecture(
     modelType: "deberta-v2", prefix: "deberta", classPrefix: "DebertaV2", hasPooler: false,
     defaultTargets: ["query_proj", "value_proj"],
+    ia3Targets: ["key_proj", "value_proj", "output.dense"], ia3FeedForward: ["output.dense"],
     optionalParts: ["embeddings.position_embeddings."]
   ) { (config, _) throws(ApusError) in
     DebertaV2(try DebertaV2Config(config))

@@ -5,7 +5,7 @@ import ApusDatasets
 import ApusModels
 import ApusTorch
 
-/// Trains and measures an adapted classifier on one client's rows.
+/// Trains and measures an adapted model on one client's rows.
 ///
 /// Rows are packed without padding, the optimizer is fresh in every phase, and every draw comes
 /// from the work's stream, so a phase depends on its start values, its rows and its stream alone.
@@ -80,9 +80,7 @@ public final class Learner: LocalTrainer {
           phase, index: outcome.steps, random: work.random.substream("step", outcome.steps))
         let rate = training.learningRate * schedule.factor(step: step.index, of: phase.stepCount)
         let loss = try stepper.step(step, learningRate: rate) {
-          model.classifier.loss(
-            try rows.batch(batch, device: model.device),
-            labels: rows.targets(batch, device: model.device), random: step.random)
+          try model.task.loss(rows, batch, random: step.random)
         }
         guard loss.isFinite else {
           throw ApusError(
@@ -100,26 +98,29 @@ public final class Learner: LocalTrainer {
 
   public func evaluate(_ split: DataSplit) async throws -> Metrics {
     let own = positions[split] ?? []
-    guard split == .test, own.isEmpty else { return try scores(own, of: rows).metrics }
-    return try scores(Array(0..<commonTest.count), of: commonTest).metrics
+    guard split == .test, own.isEmpty else { return try measure(own, of: rows) }
+    return try measure(Array(0..<commonTest.count), of: commonTest)
   }
 
-  /// Measures the present values on the rows at these positions.
+  private func measure(_ positions: [Int], of rows: TokenizedRows) throws -> Metrics {
+    model.task.kind.metrics(of: try sums(positions, of: rows))
+  }
+
+  /// Sums over the rows at these positions, from which the task's metrics follow.
   ///
   /// - Throws: ``ApusError`` `.tensorOperation` if the model fails.
-  public func scores(
+  public func sums(
     _ positions: [Int], of rows: TokenizedRows
-  ) throws -> ClassificationScores {
-    var scores = ClassificationScores()
+  ) throws -> [String: Double] {
+    var sums: [String: Double] = [:]
     let plan = try BatchPlan.sortedByLength(
       positions.map { rows.ids[$0].count }, tokenBudget: Self.evaluationTokens)
     for places in plan.batches {
       try Task.checkCancellation()
       let batch = places.map { positions[$0] }
-      let logits = model.classifier.evaluatedLogits(try rows.batch(batch, device: model.device))
-      scores.add(logits: logits, labels: rows.targets(batch, device: model.device))
+      sums.merge(try model.task.sums(rows, batch)) { $0 + $1 }
     }
     try Tensor.check("evaluation")
-    return scores
+    return sums
   }
 }

@@ -11,8 +11,16 @@ public final class Linear: Module {
   public let bias: Parameter?
 
   /// A layer without weights yet.
-  public init(_ inputs: Int, _ outputs: Int, bias: Bool = true) {
-    weight = Parameter(outputs, inputs)
+  ///
+  /// - Parameters:
+  ///   - inputs: d_in.
+  ///   - outputs: d_out.
+  ///   - bias: Whether there is a b.
+  ///   - isStoredTransposed: Whether checkpoints keep Wᵀ, as those of GPT-2 do; here it is W always.
+  public init(
+    _ inputs: Int, _ outputs: Int, bias: Bool = true, isStoredTransposed: Bool = false
+  ) {
+    weight = Parameter(outputs, inputs, isStoredTransposed: isStoredTransposed)
     self.bias = bias ? Parameter(outputs) : nil
   }
 

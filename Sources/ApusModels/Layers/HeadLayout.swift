@@ -10,13 +10,17 @@ internal import ApusTorch
 struct HeadLayout: Sendable {
   /// Examples that are padded to one length.
   struct Group: Sendable {
-    let exampleCount: Int
+    /// Their numbers in the batch, longest first.
+    let examples: [Int]
     let length: Int
     /// Added to scores: 0 for tokens, −∞ for padding [B_g, 1, 1, L_g]; nil without padding.
     let mask: Tensor?
     /// For each place [B_g, H, L_g] its row among the rows cut into heads; 0 for padding.
     fileprivate let rowOfPlace: Tensor
     fileprivate let placeCount: Int
+
+    /// B_g.
+    var exampleCount: Int { examples.count }
   }
 
   let groups: [Group]
@@ -53,7 +57,7 @@ struct HeadLayout: Sendable {
       }
       groups.append(
         Group(
-          exampleCount: examples.count, length: length,
+          examples: examples, length: length,
           mask: Self.mask(examples.map { lengths[$0] }, length)?.to(device: device),
           rowOfPlace: Tensor(rows, shape: [rows.count]).to(device: device),
           placeCount: rows.count))

@@ -50,9 +50,7 @@ bool apus_mps_available(void);
 /// Waits until the device's queued work is done, so that times can be measured.
 void apus_synchronize(apus_device_kind kind);
 
-/// Lets all threads allocate from one heap, where the C library has several; before any thread.
-void apus_use_one_heap(void);
-/// Gives free memory that the C library holds back to the system.
+/// Gives free memory that the allocator holds back to the system.
 void apus_release_unused_memory(void);
 
 // MARK: Handles (Handle.cpp)
