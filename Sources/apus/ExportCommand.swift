@@ -20,6 +20,9 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "A round that has a checkpoint, from 1; without it, the last.")
   var round: Int?
 
+  @Option(help: "Rank at which a DyLoRA adapter is written; without it, the experiment's.")
+  var width: Int?
+
   @Flag(help: "Merge the adapter into the backbone and write the whole checkpoint.")
   var merged = false
 
@@ -32,7 +35,9 @@ struct ExportCommand: ParsableCommand {
         .runState, at: file.path, "this is not the folder of a run",
         remedy: "Give a folder that \"apus run\" made", cause: error)
     }
-    let experiment = try Experiment(parsing: text, file: file.path, folder: folder)
+    let experiment = try Experiment(
+      parsing: text, file: file.path, folder: folder,
+      assignments: width.map { ["adapter.dylora.width=\($0)"] } ?? [])
     let assembly = try Assembly(experiment)
     let global = try assembly.global(of: folder, after: round.map { $0 - 1 })
     let output = URL(fileURLWithPath: out)
