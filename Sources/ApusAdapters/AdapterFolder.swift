@@ -101,7 +101,7 @@ public struct AdapterFolder: Sendable {
   /// - Throws: ``ApusError`` `.fileAccess` if it cannot be written or holds other files already.
   public func write(to folder: URL) throws(ApusError) {
     let tensors = tensors.map { $0 }
-    let config = try Self.bytes { 
+    let config = try Self.bytes {
       try configuration.peftBytes(
         baseModel: baseModel, task: task ?? .sequenceClassification, isTransposed: isTransposed)
     }
