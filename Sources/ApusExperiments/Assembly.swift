@@ -28,6 +28,8 @@ public struct Assembly: Sendable {
   public let initial: NamedTensors
   /// The LoRA pairs among them.
   public let factorPairs: [FactorPair]
+  /// The frozen weights of the adapted projections.
+  private let weights: NamedTensors
   let method: any FederatedMethod
   let rows: TokenizedRows
   let testRows: TokenizedRows
@@ -67,6 +69,7 @@ public struct Assembly: Sendable {
     let model = try Self.makeModel(experiment, data, backbone, method.modelExtension)
     initial = model.values
     factorPairs = model.adapted.adapters[0].factorPairs
+    weights = model.adapted.frozenWeights
     LibTorch.releaseUnusedMemory()  // what parsing and tokenizing needed
   }
 
@@ -100,9 +103,21 @@ public struct Assembly: Sendable {
 
   /// Makes the server's half, as it is before the first round.
   public func makeServer() throws -> any ServerHalf {
-    try method.server(
+    let traits = try traits()
+    return try method.server(
       ServerSetting(
-        initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation))
+        initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation,
+        random: RandomStream(seed: experiment.seed).substream("server"), weights: weights,
+        device: traits))
+  }
+
+  /// What a client's device can do.
+  func device(of client: ClientID) throws(ApusError) -> DeviceTraits { try traits()(client) }
+
+  private func traits() throws(ApusError) -> @Sendable (ClientID) -> DeviceTraits {
+    let fleet = try experiment.devices.makeFleet(root: RandomStream(seed: experiment.seed))
+    let workload = experiment.federation.workload
+    return { fleet.device(of: $0.index).traits(for: workload) }
   }
 
   /// Makes the host of one worker: a module tree of its own over the shared weights.

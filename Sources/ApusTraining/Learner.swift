@@ -46,6 +46,10 @@ public final class Learner: LocalTrainer {
 
   public func load(_ values: NamedTensors) throws { try model.load(values) }
 
+  public func rescale(_ scalings: [String: Double]) throws {
+    try model.adapted.rescale(scalings)
+  }
+
   public func load(_ delta: BaseDelta) throws { try model.adapted.load(delta) }
 
   public func load(_ mixture: AdapterMixture) throws {
@@ -66,16 +70,23 @@ public final class Learner: LocalTrainer {
         .silentFailure, at: "local training", "no tensor is selected to train",
         remedy: "Check the method's selection and the adapter's targets")
     }
+    // What does not train has no place in the graph, nor has anything below the lowest that does.
+    let level = work.rules.lowerLevel
+    let still = model.trainables.filter {
+      !work.selects($0.name) && !(level?.selects($0.name) ?? false)
+    }.map(\.leaf)
+    for leaf in still { leaf.requireGradientInPlace(false) }
+    defer { for leaf in still { leaf.requireGradientInPlace(true) } }
     let schedule = try training.makeSchedule()
     let stepsPerEpoch = (own.count + training.batchSize - 1) / training.batchSize
     let fullCount = stepsPerEpoch * training.localEpochs
     let phase = LocalPhase(
       trainables: moving, stepCount: min(fullCount, work.stepLimit ?? .max),
       fullStepCount: fullCount, round: work.round)
-    let level = work.rules.lowerLevel
     let lower = model.trainables.filter { level?.selects($0.name) ?? false }.map(\.leaf)
     var stepper = try Stepper(
-      phase, lower: lower, hooks: work.hooks, training, rules: work.rules)
+      phase, lower: lower, hooks: model.adapted.makeStepHooks() + work.hooks, training,
+      rules: work.rules)
     try stepper.begin()
     defer { stepper.end() }
     var outcome = TrainingOutcome(steps: 0, meanLoss: 0, rows: 0, tokens: 0)

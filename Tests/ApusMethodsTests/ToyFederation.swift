@@ -23,7 +23,8 @@ final class ToyFederation {
   init(
     _ method: any FederatedMethod, trainers given: [ToyTrainer]? = nil,
     training: LocalTraining = ToyFederation.training, aggregation: Aggregation = Aggregation(),
-    sameSeed: Bool = false
+    sameSeed: Bool = false,
+    device: @escaping @Sendable (ClientID) -> DeviceTraits = { _ in .ideal }
   ) throws {
     self.method = method
     let trainers = given ?? Self.makeTrainers(for: method)
@@ -31,14 +32,16 @@ final class ToyFederation {
     self.aggregation = aggregation
     server = try method.server(
       ServerSetting(
-        initial: trainers[0].initial, factorPairs: ToyTrainer.pairs, aggregation: aggregation))
+        initial: trainers[0].initial, factorPairs: ToyTrainer.pairs, aggregation: aggregation,
+        random: root.substream("server"), weights: trainers[0].frozen, device: device))
     clients = try trainers.enumerated().map { index, trainer in
       let id = ClientID(index: sameSeed ? 0 : index, name: "client \(index)")
       return (
         id,
         try method.client(
           ClientSetting(
-            id: id, trainer: trainer, training: training, factorPairs: ToyTrainer.pairs))
+            id: id, trainer: trainer, training: training, factorPairs: ToyTrainer.pairs,
+            device: device(id)))
       )
     }
   }

@@ -4,10 +4,10 @@ import ApusTorch
 
 /// s·B·diag(λ)·A·x beside a frozen layer.
 final class ToyLoRA: ProjectionAdapter {
-  let a: Tensor
-  let b: Tensor
+  var a: Tensor
+  var b: Tensor
   let diagonal: Tensor?
-  let scaling: Double
+  var scaling: Double
 
   init(a: Tensor, b: Tensor, diagonal: Tensor?, scaling: Double) {
     (self.a, self.b, self.diagonal, self.scaling) = (a, b, diagonal, scaling)
@@ -28,9 +28,10 @@ final class ToyModel {
 
   let frozen: NamedTensors
   /// What trains, by name.
-  let leaves: [String: Tensor]
+  private(set) var leaves: [String: Tensor]
   let modelExtension: ModelExtension
   private let sites: [String: ProjectionSite]
+  private let scaling: Double
   private var companion: CompanionWeight?
 
   init(scaling: Double, rank: Int, modelExtension: ModelExtension) {
@@ -69,7 +70,7 @@ final class ToyModel {
     for (name, tensor) in modelExtension.own?(facts, RandomStream(seed: 4)) ?? NamedTensors() {
       start[name] = tensor
     }
-    let leaves = start.mapValues { $0.requiringGradient() }
+    var leaves = start.mapValues { $0.requiringGradient() }
     var sites: [String: ProjectionSite] = [:]
     for pair in ToyTrainer.pairs {
       guard let weight = frozen[pair.site] else { continue }
@@ -83,17 +84,40 @@ final class ToyModel {
           ? leaves[ModelExtension.diagonal(besideA: pair.a)] : nil
         site.attach(ToyLoRA(a: a, b: b, diagonal: diagonal, scaling: scaling), named: name)
       }
+      if let plan = modelExtension.sparse {
+        let sparse = SparseWeights(
+          plan.mask(pair.site, shape: weight.shape, rank: rank), of: weight)
+        site.attach(sparse, named: SparseWeights.name)
+        leaves[SparsePlan.name(besideA: pair.a)] = sparse.values
+      }
       site.gate = leaves[ModelExtension.gate(besideA: pair.a)].map {
         AdapterGate($0, for: modelExtension.adapterNames)
       }
       sites[pair.site] = site
     }
-    (self.frozen, self.leaves, self.sites) = (frozen, leaves, sites)
+    (self.frozen, self.leaves, self.sites, self.scaling) = (frozen, leaves, sites, scaling)
     self.modelExtension = modelExtension
   }
 
   /// Copies of everything that trains.
   var values: NamedTensors { NamedTensors(leaves).copied() }
+
+  /// Gives the standard adapter of a site zeros of another rank.
+  func resize(_ pair: FactorPair, toRank rank: Int) {
+    guard let lora = standard(pair.site) else { return }
+    lora.a = Tensor.zeros([rank, lora.a.size(1)]).requiringGradient()
+    lora.b = Tensor.zeros([lora.b.size(0), rank]).requiringGradient()
+    (leaves[pair.a], leaves[pair.b]) = (lora.a, lora.b)
+  }
+
+  /// Sets s of the standard adapters by site, the usual one for others.
+  func rescale(_ scalings: [String: Double]) {
+    for name in sites.keys { standard(name)?.scaling = scalings[name] ?? scaling }
+  }
+
+  private func standard(_ site: String) -> ToyLoRA? {
+    sites[site]?.adapters.first { $0.name == AdapterName.standard }?.adapter as? ToyLoRA
+  }
 
   func load(_ mixture: AdapterMixture) {
     for site in sites.values { site.mixture = mixture }

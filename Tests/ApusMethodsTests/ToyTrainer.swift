@@ -24,6 +24,8 @@ final class ToyTrainer: LocalTrainer {
   private let targets: Tensor
   /// What is added to the frozen layers now.
   private(set) var baseDelta = BaseDelta()
+  /// s by site where a method has set another.
+  private(set) var scalings: [String: Double] = [:]
   /// How the adapters act together now.
   private(set) var mixture = AdapterMixture()
 
@@ -67,8 +69,25 @@ final class ToyTrainer: LocalTrainer {
   var trainables: NamedTensors { model.values }
 
   func load(_ new: NamedTensors) throws {
-    try new.requireShapes(of: initial.filtered { new[$0] != nil }, at: "trainer")
+    var expected = model.values.filtered { new[$0] != nil }
+    let resized = Self.pairs.filter { pair in  // another rank, if both factors come with it
+      new.rank(of: pair).map { $0 != expected.rank(of: pair) } ?? false
+    }
+    for pair in resized {
+      guard let a = expected[pair.a], let b = expected[pair.b], let rank = new.rank(of: pair) else {
+        continue
+      }
+      expected[pair.a] = .zeros([rank, a.size(1)])
+      expected[pair.b] = .zeros([b.size(0), rank])
+    }
+    try new.requireShapes(of: expected, at: "trainer")
+    for pair in resized { model.resize(pair, toRank: new.rank(of: pair) ?? 1) }
     for (name, tensor) in new { model.leaves[name]?.assignInPlace(tensor.detached()) }
+  }
+
+  func rescale(_ scalings: [String: Double]) {
+    self.scalings = scalings
+    model.rescale(scalings)
   }
 
   func load(_ delta: BaseDelta) throws {

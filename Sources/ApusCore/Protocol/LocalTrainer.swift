@@ -17,8 +17,17 @@ public protocol LocalTrainer: AnyObject {
 
   /// Overwrites trainable tensors by name; those not named keep their values.
   ///
+  /// Factors may come with another rank than they have, if both of a site do.
+  ///
   /// - Throws: ``ApusError`` `.shapeMismatch` for an unknown name or another shape.
   func load(_ values: NamedTensors) throws
+
+  /// Sets the scaling s of adapters by site; those not named get that of the configuration.
+  ///
+  /// Only methods whose clients have ranks of their own need it, and they set it before they load.
+  ///
+  /// - Throws: ``ApusError`` `.unsupported` if the trainer's adapters have no scaling to set.
+  func rescale(_ scalings: [String: Double]) throws
 
   /// Sets what is added to the frozen weights; sites that the delta does not name get nothing.
   ///
@@ -74,6 +83,16 @@ extension LocalTrainer {
     ApusError(
       .unsupported, at: "local trainer", "this trainer has no \(what)",
       remedy: "Use a trainer of the library, or a method that does without")
+  }
+}
+
+extension LocalTrainer {
+  /// A trainer that cannot change scalings has those of the configuration.
+  public func rescale(_ scalings: [String: Double]) throws {
+    guard let site = scalings.keys.min() else { return }
+    throw ApusError(
+      .unsupported, at: site, "the scaling of this trainer's adapters is fixed",
+      remedy: "Use a method whose clients have one rank")
   }
 }
 

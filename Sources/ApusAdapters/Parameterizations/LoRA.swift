@@ -16,7 +16,8 @@ public final class LoRA: Parameterization {
   /// B, a leaf of the graph.
   public private(set) var b: Tensor
   /// s = alpha / r, or alpha / √r when stabilized for the rank.
-  public let scaling: Double
+  public private(set) var scaling: Double
+  private let configuredScaling: Double
   /// λ [r], a factor for each rank; nil for ones.
   var diagonal: Tensor?
   private let dropout: Dropout
@@ -37,6 +38,7 @@ public final class LoRA: Parameterization {
       .to(device: device).requiringGradient()
     b = Tensor.zeros([layer.outputs, rank], device: device).requiringGradient()
     self.scaling = scaling
+    configuredScaling = scaling
     self.dropout = Dropout(dropout)
   }
 
@@ -59,6 +61,9 @@ public final class LoRA: Parameterization {
     b = Tensor.zeros([b.size(0), rank], device: b.device).requiringGradient()
   }
 
+  /// Sets s; nil for that of the configuration.
+  func rescale(_ scaling: Double?) { self.scaling = scaling ?? configuredScaling }
+
   public func adapted(
     _ output: Tensor, input: Tensor, layer: Linear, pass: ForwardPass
   ) -> Tensor {
@@ -72,9 +77,12 @@ public final class LoRA: Parameterization {
 
   /// diag(λ) A D(x) [T, r].
   private func inner(_ input: Tensor, _ pass: ForwardPass) -> Tensor {
-    let inner = linear(dropout(input, pass, "lora"), weight: a.to(input.dtype))
+    let inner = linear(dropped(input, pass), weight: a.to(input.dtype))
     return diagonal.map { inner * $0.to(input.dtype) } ?? inner
   }
+
+  /// D(x).
+  func dropped(_ input: Tensor, _ pass: ForwardPass) -> Tensor { dropout(input, pass, "lora") }
 
   public func change(of weight: Tensor) -> Tensor {
     withoutGradient { matmul(diagonal.map { b * $0 } ?? b, a) * scaling }
