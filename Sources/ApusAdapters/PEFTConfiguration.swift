@@ -99,6 +99,7 @@ extension AdapterConfiguration {
   ///   - baseModel: Hub name or folder of the checkpoint.
   ///   - task: What the adapter was trained for.
   ///   - isTransposed: Whether the checkpoint keeps the adapted matrices with their axes exchanged.
+  /// - Returns: JSON with sorted keys.
   /// - Throws: An error of JSONSerialization for numbers that JSON does not have.
   func peftBytes(baseModel: String?, task: AdapterTask, isTransposed: Bool) throws -> Data {
     var fields: [String: Any] = [

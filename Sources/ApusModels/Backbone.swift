@@ -44,13 +44,20 @@ public struct Backbone: Sendable {
     let projections =
       quantization == .none ? [:] : try Self.projections(of: checkpoint)
     var packed: [String: any PackedMatrix] = [:]
+    let method = checkpoint.config["quantization_config"]["quant_method"]
+    try method.require("bitsandbytes")
+    let bytes = BitsAndBytes(checkpoint.weights, dtype: precision.dtype, device: device)
     let names = KeyNaming(checkpoint.architecture, stored: checkpoint.weights.names)
     var weights: [String: Tensor] = [:]
     var head: [String: Tensor] = [:]
     var languageHead: [String: Tensor] = [:]
-    for stored in checkpoint.weights.names {
+    for stored in checkpoint.weights.names where !bytes.isAuxiliary(stored) {
       switch names.place(of: stored) {
       case .encoder(let key):
+        if let matrix = try bytes.matrix(stored) {
+          packed[key] = matrix
+          continue
+        }
         let tensor = try checkpoint.weights.tensor(stored).to(precision.dtype, device: device)
         if let parameter = projections[key], tensor.shape == parameter.storedShape {
           parameter.stored = tensor
@@ -102,7 +109,7 @@ public struct Backbone: Sendable {
       weights, file: checkpoint.folder.path,
       ignoring: { key in ignored.contains(where: key.hasPrefix) },
       optional: { !$0.hasPrefix(prefix) || packed[$0] != nil })
-    keepPacked(in: model)
+    try keepPacked(in: model)
     try model.setHead(head, random: random, device: device)
     return model
   }
@@ -117,7 +124,7 @@ public struct Backbone: Sendable {
     let model = try CausalLanguageModel(checkpoint.architecture, checkpoint.config)
     let stored = model.lm_head == nil ? weights : weights.merging(languageHead)
     try model.load(stored, file: checkpoint.folder.path, optional: { packed[$0] != nil })
-    keepPacked(in: model)
+    try keepPacked(in: model)
     return model
   }
 
@@ -131,10 +138,17 @@ public struct Backbone: Sendable {
     weights.reduce(0) { $0 + $1.tensor.byteCount } + packed.values.reduce(0) { $0 + $1.byteCount }
   }
 
-  private func keepPacked(in model: Module) {
+  private func keepPacked(in model: Module) throws(ApusError) {
     guard !packed.isEmpty else { return }
     for (key, parameter) in model.parameters {
-      if let matrix = packed[key] { parameter.keep(matrix) }
+      guard let matrix = packed[key] else { continue }
+      guard matrix.shape == parameter.shape else {
+        throw ApusError(
+          .shapeMismatch, at: "\(checkpoint.folder.path), \(key)",
+          "config.json promises shape \(parameter.shape), the packed matrix has \(matrix.shape)",
+          remedy: "Take config.json and weights from one revision of one checkpoint")
+      }
+      parameter.keep(matrix)
     }
   }
 
