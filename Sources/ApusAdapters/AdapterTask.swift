@@ -1,4 +1,4 @@
-internal import ApusBase
+import ApusBase
 
 /// What an adapter was trained for, by the name that PEFT gives it.
 public enum AdapterTask: String, Sendable, Codable, CaseIterable {
@@ -6,6 +6,8 @@ public enum AdapterTask: String, Sendable, Codable, CaseIterable {
   case sequenceClassification = "SEQ_CLS"
   /// The next token.
   case causalLanguageModel = "CAUSAL_LM"
+  /// Another text beside a source.
+  case sequenceToSequence = "SEQ_2_SEQ_LM"
 
   /// Reads `task_type`; nil if there is none.
   ///

@@ -112,8 +112,8 @@ extension AdapterConfiguration {
       "auto_mapping": NSNull(), "lora_bias": false,
     ]
     // A frozen head was drawn, so it is stored like a trained one: the base model has none.
-    let heads =
-      task.hasHead ? TrainedModules.headNames.filter { !modulesToSave.contains($0) } : []
+    let names = TrainedModules.headNames
+    let heads = task.hasHead ? names.filter { !modulesToSave.contains($0) } : []
     let saved = modulesToSave + heads
     fields["modules_to_save"] = saved.isEmpty ? NSNull() : saved
     fields["exclude_modules"] = excludes == .names([]) ? NSNull() : Self.value(excludes)

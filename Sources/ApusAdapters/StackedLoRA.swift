@@ -26,9 +26,10 @@ struct StackedLoRA {
       {
         sum.add(b: b, a: a, weight: factors.scaling)
       }
-      if let delta = model.baseDelta.sites[member.path] {
-        let factors = Self.factors(of: delta.to(device: weight.device))
-        sum.add(b: factors.u, a: factors.v, weight: 1)
+      if let (u, v) = model.baseDelta.factors(of: member.path) {
+        sum.add(b: u.to(device: weight.device), a: v.to(device: weight.device), weight: 1)
+      } else if let delta = model.baseDelta.matrix(of: member.path) {
+        sum.add(matrix: delta.to(device: weight.device), weight: 1)
       }
       let parts = sum.truncated(toRank: .max, droppingUpTo: sum.norm * 0x1p-24)
       let (u, v) =
@@ -39,13 +40,5 @@ struct StackedLoRA {
     }
     configuration = set.configuration.stating(ranks)
     self.tensors = tensors
-  }
-
-  /// A matrix as a product with the identity, on its shorter side.
-  private static func factors(of matrix: Tensor) -> (u: Tensor, v: Tensor) {
-    let (rows, columns) = (matrix.size(0), matrix.size(1))
-    let identity = Tensor.range(0, min(rows, columns)).oneHot(classes: min(rows, columns))
-      .to(.float32, device: matrix.device)
-    return rows <= columns ? (identity, matrix) : (matrix, identity)
   }
 }

@@ -28,6 +28,8 @@ public struct Assembly: Sendable {
   public let initial: NamedTensors
   /// The LoRA pairs among them.
   public let factorPairs: [FactorPair]
+  /// The frozen weights of the adapted projections.
+  private let weights: NamedTensors
   let method: any FederatedMethod
   let rows: TokenizedRows
   let testRows: TokenizedRows
@@ -64,16 +66,18 @@ public struct Assembly: Sendable {
       let steps = (count + training.batchSize - 1) / training.batchSize * training.localEpochs
       return FederationClient(id: id, sampleCount: count, localSteps: steps)
     }
-    let model = try Self.makeModel(experiment, data, backbone)
-    initial = model.adapted.values
-    factorPairs = model.adapted.factorPairs
+    let model = try Self.makeModel(experiment, data, backbone, method.modelExtension)
+    initial = model.values
+    factorPairs = model.adapted.adapters[0].factorPairs
+    weights = model.adapted.frozenWeights
     LibTorch.releaseUnusedMemory()  // what parsing and tokenizing needed
   }
 
   /// How the run goes on, as this method needs it.
   ///
   /// Relative paths start from the experiment's folder. With data in one place there is one client
-  /// to draw. A method without a global model has the clients' own measured.
+  /// to draw. A method with personal models has the clients' own measured, and one without a global
+  /// model nothing else.
   public var simulationOptions: SimulationOptions {
     var options = experiment.federation
     if !options.sampling.cohortFile.isEmpty {
@@ -82,25 +86,43 @@ public struct Assembly: Sendable {
     }
     if experiment.method.poolsData {
       options.sampling = CohortSampling()
-    } else if !experiment.method.hasGlobalModel {
+    } else if experiment.method.hasPersonalModels {
       if options.evaluation.clientSplits.isEmpty {
         options.evaluation.clientSplits = options.evaluation.splits
       }
-      options.evaluation.splits = []
+      if !experiment.method.hasGlobalModel { options.evaluation.splits = [] }
     }
     return options
   }
 
+  /// Numbers of parameters: of what crosses, and of what each client keeps to itself.
+  public var parameterCounts: (shared: Int, personal: Int) {
+    let personal = initial.filtered(method.isPersonal).elementCount
+    return (initial.elementCount - personal, personal)
+  }
+
   /// Makes the server's half, as it is before the first round.
   public func makeServer() throws -> any ServerHalf {
-    try method.server(
+    let traits = try traits()
+    return try method.server(
       ServerSetting(
-        initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation))
+        initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation,
+        random: RandomStream(seed: experiment.seed).substream("server"), weights: weights,
+        device: traits))
+  }
+
+  /// What a client's device can do.
+  func device(of client: ClientID) throws(ApusError) -> DeviceTraits { try traits()(client) }
+
+  private func traits() throws(ApusError) -> @Sendable (ClientID) -> DeviceTraits {
+    let fleet = try experiment.devices.makeFleet(root: RandomStream(seed: experiment.seed))
+    let workload = experiment.federation.workload
+    return { fleet.device(of: $0.index).traits(for: workload) }
   }
 
   /// Makes the host of one worker: a module tree of its own over the shared weights.
   public func makeHost() throws(ApusError) -> any ClientHost {
-    TrainingHost(self, model: try Self.makeModel(experiment, data, backbone))
+    TrainingHost(self, model: try Self.makeModel(experiment, data, backbone, method.modelExtension))
   }
 
   /// Makes a trainer of one client's rows, with a model of its own.
@@ -116,7 +138,7 @@ public struct Assembly: Sendable {
 
   /// Makes the model with its adapters at their start values.
   public func makeModel() throws(ApusError) -> WorkerModel {
-    try Self.makeModel(experiment, data, backbone)
+    try Self.makeModel(experiment, data, backbone, method.modelExtension)
   }
 
   /// Rows of one client by split.
@@ -151,7 +173,8 @@ public struct Assembly: Sendable {
   }
 
   private static func makeModel(
-    _ experiment: Experiment, _ data: ExperimentData, _ backbone: Backbone
+    _ experiment: Experiment, _ data: ExperimentData, _ backbone: Backbone,
+    _ parts: ModelExtension
   ) throws(ApusError) -> WorkerModel {
     let random = RandomStream(seed: experiment.seed).substream("model")
     let targets = backbone.checkpoint.architecture.defaultTargets
@@ -160,8 +183,15 @@ public struct Assembly: Sendable {
       let adapted = try AdaptedModel(
         model, experiment.adapter(targets: targets, heads: []),
         random: random.substream("adapter"))
+      try adapted.extend(by: parts, random: random.substream("extension"))
       if experiment.model.activationCheckpointing {
         model.recomputedLeaves = { [weak adapted] in adapted?.trainables.map(\.leaf) ?? [] }
+      }
+      guard parts.companion == nil else {
+        throw ApusError(
+          .unsupported, at: "method, \(experiment.method.card.id)",
+          "a companion classifies, and the task is to write",
+          remedy: "Use the task sequence-classification, or another method")
       }
       return WorkerModel(
         task: CausalLanguageTask(model, device: backbone.device), adapted: adapted,
@@ -180,11 +210,18 @@ public struct Assembly: Sendable {
     let adapted = try AdaptedModel(
       classifier, experiment.adapter(targets: targets, heads: classifier.headNames),
       random: random.substream("adapter"))
+    try adapted.extend(by: parts, random: random.substream("extension"))
     if experiment.model.activationCheckpointing {
       classifier.recomputedLeaves = { [weak adapted] in adapted?.trainables.map(\.leaf) ?? [] }
     }
+    let companion = try parts.companion.map { (plan) throws(ApusError) in
+      Companion(
+        plan, vocabulary: try backbone.checkpoint.vocabularySize,
+        outputs: plan.output == .scores ? labels.count : classifier.classifier.inputs,
+        device: backbone.device, random: random.substream("companion"))
+    }
+    let task = ClassificationTask(classifier, companion: companion, device: backbone.device)
     return WorkerModel(
-      task: ClassificationTask(classifier, device: backbone.device), adapted: adapted,
-      device: backbone.device)
+      task: task, adapted: adapted, companion: companion, device: backbone.device)
   }
 }

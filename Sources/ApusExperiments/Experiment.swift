@@ -93,7 +93,7 @@ public struct Experiment: Sendable {
     self.method = method.entry
     methodOptions = method.options
     training = try OptionReader.read(top["training"], over: method.entry.localTraining)
-    aggregation = try OptionReader.read(top["aggregation"])
+    aggregation = try OptionReader.read(top["aggregation"], over: method.entry.aggregation)
     federation = try OptionReader.read(top["federation"])
     devices = try OptionReader.read(top["devices"])
     engine = try OptionReader.read(top["engine"])

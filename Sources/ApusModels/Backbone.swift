@@ -70,7 +70,7 @@ public struct Backbone: Sendable {
         guard checkpoint.hasSequenceHead else { continue }
         head[key] = try checkpoint.weights.tensor(stored).to(.float32, device: device)
       case .languageHead:
-        guard checkpoint.architecture.makeDecoder != nil else { continue }
+        guard checkpoint.architecture.writesText else { continue }
         let tensor = try checkpoint.weights.tensor(stored)
         languageHead[stored] = tensor.to(precision.dtype, device: device)
       case .elsewhere: continue
@@ -128,6 +128,38 @@ public struct Backbone: Sendable {
     return model
   }
 
+  /// Makes a model that writes a text beside a source, over the shared weights.
+  ///
+  /// The output layer is that of the file if there is one, or else the table of the vocabulary.
+  ///
+  /// - Returns: The model, frozen.
+  /// - Throws: ``ApusError`` `.unsupported` for an architecture without both halves, `.invalidFile`
+  ///   for `config.json`, `.checkpointMismatch` or `.shapeMismatch` if the weights are not what it
+  ///   promises.
+  public func makeSequenceToSequenceModel() throws(ApusError) -> SequenceToSequenceModel {
+    let architecture = checkpoint.architecture
+    let model = try SequenceToSequenceModel(
+      architecture, checkpoint.config, hasOutput: languageHead["lm_head.weight"] != nil,
+      hasBias: languageHead["final_logits_bias"] != nil)
+    // Files may keep the one table of the vocabulary under any of its names.
+    let prefix = architecture.prefix.isEmpty ? "" : "\(architecture.prefix)."
+    let (shared, copies) = (
+      prefix + "shared.weight",
+      ["encoder", "decoder"].map { "\(prefix)\($0).embed_tokens.weight" }
+    )
+    var stored = weights.merging(languageHead)
+    if stored[shared] == nil, let table = copies.lazy.compactMap({ weights[$0] }).first {
+      stored = stored.merging(NamedTensors([shared: table]))
+    }
+    let unused = ".layer.1.EncDecAttention.relative_attention_bias.weight"
+    try model.load(
+      stored, file: checkpoint.folder.path,
+      ignoring: { copies.contains($0) || $0.hasSuffix(unused) },
+      optional: { packed[$0] != nil })
+    try keepPacked(in: model)
+    return model
+  }
+
   /// Number of weights, packed ones included.
   public var elementCount: Int {
     weights.elementCount + packed.values.reduce(0) { $0 + $1.shape.reduce(1, *) }
@@ -156,11 +188,18 @@ public struct Backbone: Sendable {
   private static func projections(
     of checkpoint: Checkpoint
   ) throws(ApusError) -> [String: Parameter] {
-    let encoder = try checkpoint.architecture.makeEncoder(checkpoint.config, true)
+    let (architecture, config) = (checkpoint.architecture, checkpoint.config)
+    let module: Module =
+      if let make = architecture.makeEncoderDecoder {
+        try make(config)
+      } else {
+        try architecture.makeEncoder(config, true)
+      }
+    let prefix = architecture.prefix.isEmpty ? "" : "\(architecture.prefix)."
     var found: [String: Parameter] = [:]
-    encoder.walk { path, module in
+    module.walk { path, module in
       guard let site = module as? ProjectionSite else { return }
-      found["\(checkpoint.architecture.prefix).\(path).weight"] = site.base.weight
+      found["\(prefix)\(path).weight"] = site.base.weight
     }
     return found
   }
@@ -186,7 +225,7 @@ private struct KeyNaming {
   private static let heads = ["classifier.", "cls.", "qa_outputs.", "score."]
 
   init(_ architecture: ModelCatalog.Architecture, stored names: [String]) {
-    let prefix = "\(architecture.prefix)."
+    let prefix = architecture.prefix.isEmpty ? "" : "\(architecture.prefix)."
     self.prefix = prefix
     isPrefixed = names.contains { $0.hasPrefix(prefix) }
     computed = architecture.computedTables
@@ -194,7 +233,7 @@ private struct KeyNaming {
 
   func place(of stored: String) -> Place {
     if computed.contains(where: stored.hasSuffix) { return .elsewhere }
-    if stored.hasPrefix("lm_head.") { return .languageHead }
+    if stored.hasPrefix("lm_head.") || stored == "final_logits_bias" { return .languageHead }
     let isHead =
       isPrefixed ? !stored.hasPrefix(prefix) : Self.heads.contains(where: stored.hasPrefix)
     if isHead { return .head(stored) }

@@ -35,6 +35,9 @@ public enum ModelCatalog {
         -> any SequenceHead
     /// Makes the decoder without weights; nil for architectures whose tokens see later ones.
     let makeDecoder: (@Sendable (_ config: JSONNode) throws(ApusError) -> any TextDecoder)?
+    /// Makes both halves without weights; nil for architectures that have one.
+    let makeEncoderDecoder:
+      (@Sendable (_ config: JSONNode) throws(ApusError) -> any EncoderDecoder)?
 
     init(
       modelType: String, prefix: String, classPrefix: String, hasPooler: Bool,
@@ -57,6 +60,7 @@ public enum ModelCatalog {
       self.makeEncoder = makeEncoder
       self.makeHead = makeHead
       makeDecoder = nil
+      makeEncoderDecoder = nil
     }
 
     /// An architecture whose tokens see earlier ones only; its classifiers have the head `score`.
@@ -73,6 +77,7 @@ public enum ModelCatalog {
       self.ia3Targets = ia3Targets
       self.ia3FeedForward = ia3FeedForward
       self.makeDecoder = makeDecoder
+      makeEncoderDecoder = nil
       self.computedTables = computedTables
       hasPooler = false
       optionalParts = []
@@ -84,6 +89,35 @@ public enum ModelCatalog {
     /// Whether tokens see earlier ones only.
     public var isDecoder: Bool { makeDecoder != nil }
 
+    /// An architecture that reads a source and writes a text; it has no classifiers here.
+    init(
+      encoderDecoder modelType: String, prefix: String, classPrefix: String,
+      defaultTargets: [String], ia3Targets: [String] = [], ia3FeedForward: [String] = [],
+      makeEncoderDecoder: @escaping @Sendable (JSONNode) throws(ApusError) -> any EncoderDecoder
+    ) {
+      self.modelType = modelType
+      self.prefix = prefix
+      self.classPrefix = classPrefix
+      self.defaultTargets = defaultTargets
+      self.ia3Targets = ia3Targets
+      self.ia3FeedForward = ia3FeedForward
+      self.makeEncoderDecoder = makeEncoderDecoder
+      makeDecoder = nil
+      computedTables = []
+      hasPooler = false
+      optionalParts = []
+      unusedPositions = { _ in 0 }
+      makeEncoder = { (config, _) throws(ApusError) in
+        throw ApusError(
+          .unsupported, at: config["model_type"].place, "\(modelType) does not classify texts",
+          remedy: "Train it to write the class: a sequence-to-sequence task")
+      }
+      makeHead = { (_, size, labels) throws(ApusError) in ScoreHead(size, labels) }
+    }
+
+    /// Whether its checkpoints can have an output layer over the vocabulary.
+    var writesText: Bool { makeDecoder != nil || makeEncoderDecoder != nil }
+
     /// The class of transformers that predicts the next token.
     var languageClass: String {
       modelType == "gpt2" ? "GPT2LMHeadModel" : "\(classPrefix)ForCausalLM"
@@ -91,7 +125,8 @@ public enum ModelCatalog {
 
     /// The tasks that the architecture can do, by the names of transformers' classes.
     public var tasks: [String] {
-      ["\(classPrefix)ForSequenceClassification"] + (makeDecoder == nil ? [] : [languageClass])
+      if makeEncoderDecoder != nil { return ["\(classPrefix)ForConditionalGeneration"] }
+      return ["\(classPrefix)ForSequenceClassification"] + (makeDecoder == nil ? [] : [languageClass])
     }
 
     /// Whether transformers has a class of this name for the architecture.
@@ -104,9 +139,10 @@ public enum ModelCatalog {
   /// Every architecture.
   public static let all: [Architecture] = [
     Bert.architecture, Roberta.architecture, Roberta.multilingual, DistilBert.architecture,
-    Albert.architecture, DebertaV2.architecture, Llama.architecture, Mistral.architecture,
-    Qwen2.architecture, Qwen3.architecture, Gemma.architecture, Gemma2.architecture,
-    GPT2.architecture,
+    Albert.architecture, Deberta.architecture, DebertaV2.architecture, Llama.architecture,
+    Mistral.architecture, Qwen2.architecture, Qwen3.architecture, Gemma.architecture,
+    Gemma2.architecture, GPT2.architecture, Bart.architecture, MBart.architecture,
+    T5.architecture, T5.multilingual, LongT5.architecture, LED.architecture,
   ]
 
   /// The architecture that a `config.json` names, by `model_type` or else by `architectures`.

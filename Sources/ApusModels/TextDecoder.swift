@@ -1,3 +1,4 @@
+import ApusBase
 public import ApusCore
 public import ApusTorch
 

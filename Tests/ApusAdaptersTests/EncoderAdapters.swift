@@ -11,6 +11,7 @@ import Testing
 @Suite struct EncoderAdapters {
   static let names = [
     "roberta", "distilbert", "albert", "deberta_v2/v3", "deberta_v2/v2", "deberta_v2/content",
+    "deberta_v2/conv", "deberta/base", "deberta/short",
   ]
 
   /// A tiny model of `Tests/Fixtures`, and what Python made of it.

@@ -1,3 +1,4 @@
+public import ApusBase
 public import ApusTorch
 
 /// One addition to the frozen weights of some sites, as it is sent: factored where that is smaller.
@@ -32,5 +33,15 @@ public struct BaseChange: Sendable {
     } else {
       tensors["\(site).w"] = matmul(u, v).to(.float32)
     }
+  }
+
+  /// This change and another as one.
+  ///
+  /// - Throws: ``ApusError`` `.shapeMismatch` if a site has another shape in the other one.
+  public func adding(_ other: BaseChange) throws(ApusError) -> BaseChange {
+    var sum = BaseDelta()
+    try sum.add(self)
+    try sum.add(other)
+    return BaseChange(tensors: sum.tensors)
   }
 }

@@ -69,6 +69,8 @@ public struct LocalStep {
   public let index: Int
   /// The step's own stream.
   public let random: RandomStream
+  /// What the model shows of the step, once it has run.
+  public internal(set) var view: (any StepView)?
 
   /// Describes a step.
   public init(_ phase: LocalPhase, index: Int, random: RandomStream) {
@@ -80,6 +82,15 @@ public struct LocalStep {
   /// The step's place in the whole run, from 0: rounds before it count as full ones, also those in
   /// which the client was not drawn, so that all clients are at the same part of their run.
   public var runIndex: Int? { phase.round.map { $0.index * phase.fullStepCount + index } }
+}
+
+/// What the model shows of one step to a hook's penalty.
+public protocol StepView {
+  /// What the last layer sees of each example of the batch [B, D], on the graph.
+  var features: Tensor { get }
+
+  /// The same with another mixture of the adapters: a constant, with dropout of its own or none.
+  func features(under mixture: AdapterMixture, dropping: Bool) throws -> Tensor
 }
 
 /// Which elements of a tensor a step may move.

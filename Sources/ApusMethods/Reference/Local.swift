@@ -23,6 +23,8 @@ public struct Local: FederatedMethod {
 
   public init(_ options: NoOptions) {}
 
+  public func isPersonal(_ tensor: String) -> Bool { true }
+
   public func client(_ setting: ClientSetting) -> any ClientHalf { Client(setting: setting) }
 
   public func server(_ setting: ServerSetting) -> any ServerHalf {
@@ -52,6 +54,8 @@ public struct Local: FederatedMethod {
       try setting.trainer.load(personal.values)
       return try await setting.trainer.evaluate(split)
     }
+
+    func ownAdapter(beside brief: Message) -> NamedTensors? { personal.values }
 
     var snapshot: Snapshot { personal.snapshot }
 

@@ -139,8 +139,7 @@ public struct FedExLoRA: FederatedMethod {
       let clients = mean.count
       defer { (products, totalWeight) = (pairs.map { _ in FactoredSum() }, 0) }
       guard let average = mean.finish() else { return [:] }  // 1. Ā, B̄
-      var (change, metrics) = (BaseChange(), Metrics())
-      var (gap, whole) = (0.0, 0.0)
+      var (change, bias) = (BaseChange(), BiasNorms())
       for (pair, sum) in zip(pairs, products) {
         guard let a = average[pair.a], let b = average[pair.b] else { continue }
         let ideal = sum.scaled(1 / totalWeight)
@@ -151,15 +150,12 @@ public struct FedExLoRA: FederatedMethod {
         if let (u, v) = residual.truncated(toRank: rank, droppingUpTo: rounding) {
           change.add(pair.site, u: u * pair.scaling, v: v)
         }
-        let parts = (missed: residual.norm * pair.scaling, all: ideal.norm * pair.scaling)
-        if parts.all > 0 { metrics["aggregation_bias/\(pair.site)"] = parts.missed / parts.all }
-        gap += parts.missed * parts.missed
-        whole += parts.all * parts.all
+        bias.add(
+          pair.site, missed: residual.norm * pair.scaling, all: ideal.norm * pair.scaling)
       }
-      if whole > 0 { metrics["aggregation_bias"] = (gap / whole).squareRoot() }
       try base.append(change)  // 3. W ← W + s·R; 4. the next briefs bring it
       means = optimizer.step(means, towards: average, scale: round.stepScale)
-      return metrics
+      return bias.metrics
     }
 
     var snapshot: Snapshot {

@@ -34,15 +34,21 @@ struct HeadLayout: Sendable {
   private static let likeness = 0.75
 
   /// Plans the groups of a batch.
-  init(_ layout: RowLayout, heads: Int, device: Device) {
+  ///
+  /// - Parameters:
+  ///   - layout: The rows' examples.
+  ///   - heads: H.
+  ///   - device: Where the rows are.
+  ///   - members: The examples of each group; nil for groups of like length.
+  init(_ layout: RowLayout, heads: Int, device: Device, members: [[Int]]? = nil) {
     let lengths = layout.lengths
     var starts = [0]
     for length in lengths { starts.append((starts.last ?? 0) + length) }
     var places = [Int](repeating: 0, count: layout.rowCount * heads)
     var flags: [Float] = []
     var groups: [Group] = []
-    for examples in Self.members(lengths) {
-      let length = lengths[examples[0]]
+    for examples in members ?? Self.members(lengths) {
+      let length = examples.map { lengths[$0] }.max() ?? 0
       var rows: [Int] = []  // in the order of places: example, head, position
       for example in examples {
         for head in 0..<heads {

@@ -94,6 +94,38 @@ private func drawnSum(
     try Tensor.check()
   }
 
+  @Test(arguments: shapes.indices)
+  func `inner products, and products with a thin matrix, are those of the matrices`(
+    index: Int
+  ) throws {
+    let (first, dense) = drawnSum(terms: 3, shapes[index], seed: 21)
+    let (second, other) = drawnSum(terms: 30, shapes[index], seed: 22)
+    let expected = (dense * other).sum().item
+    let scale = dense.norm().item * other.norm().item
+    #expect(abs(first.inner(with: second) - expected) <= 1e-12 * scale)
+    #expect(abs(second.inner(with: first) - expected) <= 1e-12 * scale)
+    var stream = RandomStream(seed: 23)
+    let thin = drawn([2, shapes[index].1], &stream)
+    let product = try #require(first.times(transposed: thin))
+    expectClose(
+      product, matmul(dense, thin.to(.float64).matrixTransposed), absolute: 1e-11, relative: 1e-9)
+  }
+
+  @Test func `truncations are nested: a lower rank is the leading part of a higher one`() throws {
+    let (sum, _) = drawnSum(terms: 4, (12, 9, 2), seed: 31)
+    let whole = try #require(sum.truncated(toRank: 6))
+    let gram = matmul(whole.v, whole.v.matrixTransposed)
+    let identity = Tensor.range(0, 6).oneHot(classes: 6).to(.float64)
+    expectClose(gram, identity, absolute: 1e-12, relative: 0)
+    let lengths = matmul(whole.u.matrixTransposed, whole.u)
+    expectClose(lengths * (1 - identity), identity.zerosLike, absolute: 1e-10, relative: 0)
+    for rank in 1..<6 {
+      let part = try #require(sum.truncated(toRank: rank))
+      expectClose(part.u, whole.u.sliced(1, 0..<rank), absolute: 1e-12, relative: 1e-10)
+      expectClose(part.v, whole.v.sliced(0, 0..<rank), absolute: 1e-12, relative: 1e-10)
+    }
+  }
+
   @Test func `the empty sum has norm 0 and no factors`() {
     #expect(FactoredSum().isEmpty)
     #expect(FactoredSum().norm == 0)
