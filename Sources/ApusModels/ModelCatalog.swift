@@ -89,6 +89,9 @@ public enum ModelCatalog {
     /// Whether tokens see earlier ones only.
     public var isDecoder: Bool { makeDecoder != nil }
 
+    /// Whether it reads a source and writes a text beside it.
+    public var isEncoderDecoder: Bool { makeEncoderDecoder != nil }
+
     /// An architecture that reads a source and writes a text; it has no classifiers here.
     init(
       encoderDecoder modelType: String, prefix: String, classPrefix: String,
