@@ -115,10 +115,8 @@ public final class AdaptedModel {
 
   /// The same of any set.
   func storedValues(of set: AdapterSet) -> NamedTensors {
-    var tensors: [String: Tensor] = [:]
-    for (name, leaf) in set.trainables { tensors[String(name.dropFirst(set.prefix.count))] = leaf }
-    for (name, leaf) in modules.trainables { tensors[name] = leaf }
-    return modules.headValues.merging(set.shared).merging(NamedTensors(tensors)).copied()
+    let trained = Dictionary(modules.trainables.map { ($0.name, $0.leaf) }) { first, _ in first }
+    return modules.headValues.merging(NamedTensors(trained)).merging(set.stored).copied()
   }
 
   /// Overwrites trainable tensors by name; those not named keep their values.
@@ -179,8 +177,22 @@ public final class AdaptedModel {
     return NamedTensors(Dictionary(uniqueKeysWithValues: zip(sites.map(\.path), unchanged)))
   }
 
-  /// Gives a frozen head the values that a folder holds for it.
-  func loadHead(_ values: NamedTensors) throws(ApusError) { try modules.loadHead(values) }
+  /// Gives a frozen head, and what adapters share, the values that a folder holds for them.
+  func loadFrozen(_ values: NamedTensors) throws(ApusError) {
+    for (name, tensor) in adapters[0].shared {
+      guard let value = values[name] else { continue }
+      guard value.shape == tensor.shape else {
+        throw ApusError(
+          .shapeMismatch, at: name, "expected shape \(tensor.shape), got \(value.shape)",
+          remedy: "Take both files of the adapter, and the base model, from one training")
+      }
+      tensor.assignInPlace(value.detached())
+    }
+    try modules.loadHead(values)
+  }
+
+  /// What acts around each optimizer step for the sake of the adapters; fresh for every phase.
+  public func makeStepHooks() -> [any StepHook] { adapters.flatMap { $0.makeStepHooks() } }
 
   /// Sets what is added to the frozen weights; sites that the delta does not name get nothing.
   ///

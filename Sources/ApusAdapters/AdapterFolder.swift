@@ -133,30 +133,26 @@ public struct AdapterFolder: Sendable {
   /// The model card: front matter that the Hub reads, then how to open the adapter.
   private var readme: String {
     let base = baseModel.map { "base_model: \(Self.quoted($0))\n" } ?? ""
-    let isClassifier = task?.hasHead ?? true
-    let labels =
-      notes.flatMap { $0.labels.isEmpty ? nil : $0 }.map {
-        "Classes: \($0.labels.joined(separator: ", ")).\n\n"
-      } ?? ""
-    let pooling = isClassifier ? notes.map { "Pooling: \($0.pooling).\n\n" } ?? "" : ""
-    let opener =
-      isClassifier
-      ? "AutoPeftModelForSequenceClassification" : "AutoPeftModelForCausalLM"
+    let task = task ?? .sequenceClassification
+    let names = notes?.labels ?? []
+    let labels = names.isEmpty ? "" : "Classes: \(names.joined(separator: ", ")).\n\n"
+    let pooling = task.hasHead ? notes.map { "Pooling: \($0.pooling).\n\n" } ?? "" : ""
+    let alpha = configuration.kind == .vera ? "" : ", alpha \(configuration.alpha)"
     return """
       ---
       \(base)library_name: peft
-      pipeline_tag: \(isClassifier ? "text-classification" : "text-generation")
+      pipeline_tag: \(task.hubTag)
       tags:
-      - lora
+      - \(configuration.kind.rawValue)
       - federated-learning
       - apus
       ---
 
-      # LoRA adapter
+      # \(configuration.kind.title) adapter
 
-      Rank \(configuration.rank), alpha \(configuration.alpha), trained with Apus.
+      Rank \(configuration.rank)\(alpha), trained with Apus.
 
-      \(labels)\(pooling)Open it with `peft.\(opener)`, or with Apus.
+      \(labels)\(pooling)Open it with `peft.\(task.pythonClass)`, or with Apus.
 
       """
   }
@@ -190,7 +186,8 @@ extension AdaptedModel {
 
   private func loadAll(_ tensors: NamedTensors) throws(ApusError) {
     let known = storedValues
-    let missing = trainables.map(\.name).filter { tensors[$0] == nil }
+    let needed = trainables.map(\.name) + adapters[0].shared.names
+    let missing = needed.filter { tensors[$0] == nil }
     let unexpected = tensors.names.filter { known[$0] == nil }
     for (what, names) in [("misses", missing), ("has an unexpected", unexpected)] {
       guard let first = names.first else { continue }
@@ -207,7 +204,7 @@ extension AdaptedModel {
         remedy: "Take both files of the adapter, and the base model, from one training")
     }
     try load(tensors.filtered { own[$0] != nil })
-    try loadHead(tensors)
+    try loadFrozen(tensors)
   }
 
   /// A set of adapters as it is now, ready to be written.
@@ -228,7 +225,7 @@ extension AdaptedModel {
     var folder: AdapterFolder
     if baseDelta.isEmpty {
       folder = AdapterFolder(
-        configuration: set.presentConfiguration, tensors: storedValues(of: set),
+        configuration: set.storedConfiguration, tensors: storedValues(of: set),
         baseModel: baseModel, notes: notes)
     } else {
       let stacked = StackedLoRA(self, set)

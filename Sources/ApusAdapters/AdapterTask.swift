@@ -25,4 +25,21 @@ public enum AdapterTask: String, Sendable, Codable, CaseIterable {
 
   /// Whether a head is trained, or drawn, beside the backbone, so that the adapter has to store it.
   public var hasHead: Bool { self == .sequenceClassification }
+
+  /// How the Hub tags such models.
+  var hubTag: String {
+    switch self {
+    case .sequenceClassification: "text-classification"
+    case .causalLanguageModel, .sequenceToSequence: "text-generation"
+    }
+  }
+
+  /// The class of Python's PEFT that opens such adapters with their base model.
+  var pythonClass: String {
+    switch self {
+    case .sequenceClassification: "AutoPeftModelForSequenceClassification"
+    case .causalLanguageModel: "AutoPeftModelForCausalLM"
+    case .sequenceToSequence: "AutoPeftModelForSeq2SeqLM"
+    }
+  }
 }

@@ -28,6 +28,13 @@ extension AdaptedModel {
         member.site.gate = AdapterGate(leaf, for: parts.adapterNames)
         extended.append((ModelExtension.gate(besideA: pair.a), leaf))
       }
+      if let plan = parts.sparse {
+        let weight = member.site.base.weight.value
+        let mask = plan.mask(member.path, shape: weight.shape, rank: member.adapter.rank)
+        let sparse = SparseWeights(mask, of: weight)
+        member.site.attach(sparse, named: SparseWeights.name)
+        extended.append((SparsePlan.name(besideA: pair.a), sparse.values))
+      }
       if parts.hasDiagonal {
         guard let lora = member.adapter as? LoRA else {
           throw ApusError(

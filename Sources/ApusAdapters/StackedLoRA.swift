@@ -16,6 +16,7 @@ struct StackedLoRA {
 
   init(_ model: AdaptedModel, _ set: AdapterSet) {
     var tensors = model.storedValues(of: set)
+    for (name, _) in set.shared { tensors[name] = nil }
     var ranks: [(path: String, rank: Int, scaling: Double)] = []
     for member in set.members {
       let weight = member.site.base.weight.value
@@ -24,7 +25,9 @@ struct StackedLoRA {
       if let factors = member.adapter.factors, let a = tensors[stem + factors.a],
         let b = tensors[stem + factors.b]
       {
-        sum.add(b: b, a: a, weight: factors.scaling)
+        sum.add(b: b, a: a, weight: member.adapter.scaling)
+      } else {
+        sum.add(matrix: member.adapter.change(of: weight), weight: 1)
       }
       if let (u, v) = model.baseDelta.factors(of: member.path) {
         sum.add(b: u.to(device: weight.device), a: v.to(device: weight.device), weight: 1)
@@ -34,11 +37,12 @@ struct StackedLoRA {
       let parts = sum.truncated(toRank: .max, droppingUpTo: sum.norm * 0x1p-24)
       let (u, v) =
         parts ?? (Tensor.zeros([weight.size(0), 1]), Tensor.zeros([1, weight.size(1)]))
+      for (suffix, _) in member.adapter.stored { tensors[stem + suffix] = nil }
       tensors["\(stem)lora_B.weight"] = u.to(.float32).contiguous()
       tensors["\(stem)lora_A.weight"] = v.to(.float32).contiguous()
       ranks.append((member.path, u.size(1), 1))
     }
-    configuration = set.configuration.stating(ranks)
+    configuration = set.configuration.asLoRA.stating(ranks)
     self.tensors = tensors
   }
 }

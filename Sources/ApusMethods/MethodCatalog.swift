@@ -17,6 +17,8 @@ public enum MethodCatalog {
     public let hasGlobalModel: Bool
     /// Whether each client uses a model of its own, to be measured on its own rows.
     public let hasPersonalModels: Bool
+    /// Whether adapters of every kind can be trained, not LoRA alone.
+    public let takesAnyAdapter: Bool
     /// The method's own options with their defaults.
     public let defaultOptions: any MethodOptions
     /// Where the method is written, from the package's root.
@@ -30,6 +32,7 @@ public enum MethodCatalog {
       poolsData = method.poolsData
       hasGlobalModel = method.hasGlobalModel
       hasPersonalModels = method.hasPersonalModels
+      takesAnyAdapter = method.takesAnyAdapter
       defaultOptions = Method.Options()
       path = "Sources/ApusMethods/\(folder)/\(Method.self).swift"
       build = { options in (options as? Method.Options).map { Method($0) } }
@@ -65,6 +68,7 @@ public enum MethodCatalog {
     Entry(FedOA.self, folder: "Reparameterized"),
     Entry(LoRAFAIR.self, folder: "Reparameterized"),
     Entry(FRLoRA.self, folder: "Reparameterized"),
+    Entry(SLoRA.self, folder: "Reparameterized"),
     Entry(LEGEND.self, folder: "Reparameterized"),
     Entry(HetLoRA.self, folder: "Reparameterized"),
     Entry(FlexLoRA.self, folder: "Reparameterized"),

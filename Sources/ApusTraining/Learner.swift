@@ -85,7 +85,8 @@ public final class Learner: LocalTrainer {
       fullStepCount: fullCount, round: work.round)
     let lower = model.trainables.filter { level?.selects($0.name) ?? false }.map(\.leaf)
     var stepper = try Stepper(
-      phase, lower: lower, hooks: work.hooks, training, rules: work.rules)
+      phase, lower: lower, hooks: model.adapted.makeStepHooks() + work.hooks, training,
+      rules: work.rules)
     try stepper.begin()
     defer { stepper.end() }
     var outcome = TrainingOutcome(steps: 0, meanLoss: 0, rows: 0, tokens: 0)

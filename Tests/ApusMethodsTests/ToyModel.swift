@@ -70,7 +70,7 @@ final class ToyModel {
     for (name, tensor) in modelExtension.own?(facts, RandomStream(seed: 4)) ?? NamedTensors() {
       start[name] = tensor
     }
-    let leaves = start.mapValues { $0.requiringGradient() }
+    var leaves = start.mapValues { $0.requiringGradient() }
     var sites: [String: ProjectionSite] = [:]
     for pair in ToyTrainer.pairs {
       guard let weight = frozen[pair.site] else { continue }
@@ -83,6 +83,12 @@ final class ToyModel {
           name == AdapterName.standard
           ? leaves[ModelExtension.diagonal(besideA: pair.a)] : nil
         site.attach(ToyLoRA(a: a, b: b, diagonal: diagonal, scaling: scaling), named: name)
+      }
+      if let plan = modelExtension.sparse {
+        let sparse = SparseWeights(
+          plan.mask(pair.site, shape: weight.shape, rank: rank), of: weight)
+        site.attach(sparse, named: SparseWeights.name)
+        leaves[SparsePlan.name(besideA: pair.a)] = sparse.values
       }
       site.gate = leaves[ModelExtension.gate(besideA: pair.a)].map {
         AdapterGate($0, for: modelExtension.adapterNames)

@@ -52,9 +52,10 @@ public struct AggregationBias: Sendable {
       var norms = BiasNorms()
       for (pair, ideal) in ideals {
         guard let a = mean[pair.a], let b = mean[pair.b] else { continue }
-        var difference = ideal
-        difference.add(b: b, a: a, weight: -pair.scaling)
-        norms.add(pair.site, missed: difference.norm, all: ideal.norm)
+        let (all, product) = (ideal.norm, FactoredSum(b: b, a: a, weight: pair.scaling))
+        // ‖X − Y‖² = ‖X‖² − 2⟨X, Y⟩ + ‖Y‖², of which only ‖X‖ has the cohort's inner dimension twice.
+        let square = all * all - 2 * ideal.inner(with: product) + product.inner(with: product)
+        norms.add(pair.site, missed: max(0, square).squareRoot(), all: all)
       }
       return norms
     }

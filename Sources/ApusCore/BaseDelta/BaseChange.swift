@@ -35,6 +35,15 @@ public struct BaseChange: Sendable {
     }
   }
 
+  /// Lets a matrix be added to a site's weight.
+  ///
+  /// - Parameters:
+  ///   - site: Module path of the projection.
+  ///   - matrix: [d_out, d_in].
+  public mutating func add(_ site: String, matrix: Tensor) {
+    tensors["\(site).w"] = matrix.to(.float32).contiguous()
+  }
+
   /// This change and another as one.
   ///
   /// - Throws: ``ApusError`` `.shapeMismatch` if a site has another shape in the other one.

@@ -28,6 +28,10 @@ public protocol FederatedMethod: Sendable {
   /// then measured on the client's own rows.
   static var hasPersonalModels: Bool { get }
 
+  /// Whether it trains, sends and combines tensors whatever they mean, so that adapters of every
+  /// kind can be used with it; otherwise LoRA alone.
+  static var takesAnyAdapter: Bool { get }
+
   /// Creates the method with options that were validated.
   init(_ options: Options)
 
@@ -62,6 +66,9 @@ extension FederatedMethod {
 
   /// The experiment's adapter alone.
   public var modelExtension: ModelExtension { ModelExtension() }
+
+  /// LoRA alone.
+  public static var takesAnyAdapter: Bool { false }
 }
 
 /// Hyper-parameters that an experiment file can set by name.

@@ -11,6 +11,8 @@ public struct ModelExtension: Sendable {
   public var hasGate = false
   /// Whether each rank of the standard adapter has a factor of its own: s·B·diag(λ)·A.
   public var hasDiagonal = false
+  /// Entries of the adapted weights that are tuned in place.
+  public var sparse: SparsePlan?
   /// A small classifier beside the model.
   public var companion: Companion?
   /// Tensors that the method itself computes with, made to measure.

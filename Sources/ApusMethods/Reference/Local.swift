@@ -15,6 +15,8 @@ public struct Local: FederatedMethod {
     paper: "reference point", leavesClient: "nothing but the number of rows and the loss",
     visibility: .nothing)
 
+  public static var takesAnyAdapter: Bool { true }
+
   public static var localTraining: LocalTraining { FedIT.localTraining }
 
   public static var hasGlobalModel: Bool { false }

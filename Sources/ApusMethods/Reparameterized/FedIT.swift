@@ -7,6 +7,8 @@ public import ApusCore
 /// the means, and the gap is exactly R = Σ pₖ(Bₖ − B̄)(Aₖ − Ā). It is reported with each round, as
 /// ‖R‖ / ‖Σ pₖBₖAₖ‖ over all sites.
 ///
+/// Adapters other than LoRA are averaged tensor by tensor as well, and report no bias.
+///
 /// - State: server, Ā [r, d_in] and B̄ [d_out, r] per site, and a trained head; clients nothing.
 /// - Traffic: Σ r(d_in + d_out) parameters and the head each way, and nₖ on the way up.
 /// - Source: Zhang et al., arXiv 2305.05644; defaults of its reference code, Shepherd. The server
@@ -17,6 +19,8 @@ public struct FedIT: FederatedMethod {
     summary: "FedAvg of the LoRA factors A and B, each on its own",
     paper: "Zhang et al. 2023, arXiv 2305.05644",
     leavesClient: "A and B of every site, the head if it trains, nₖ", visibility: .weightedSum)
+
+  public static var takesAnyAdapter: Bool { true }
 
   public static var localTraining: LocalTraining {
     var training = LocalTraining()

@@ -126,6 +126,62 @@ private func drawnSum(
     }
   }
 
+  @Test(arguments: [(90, 70, 2), (70, 90, 8), (80, 80, 16)])
+  func `a low rank of a large inner dimension comes from Gram matrices, and is the same`(
+    rows: Int, columns: Int, terms: Int
+  ) throws {
+    let (sum, dense) = drawnSum(terms: terms, (rows, columns, 64 / terms), seed: 41)
+    let values = svd(dense).s.doubles
+    for rank in [1, 5, 16] {
+      let (u, v) = try #require(sum.truncated(toRank: rank))
+      let expected = values.dropFirst(rank).reduce(0) { $0 + $1 * $1 }.squareRoot()
+      let error = (dense - matmul(u, v)).norm().item
+      #expect(abs(error - expected) < 1e-9 * dense.norm().item)
+      let identity = Tensor.range(0, rank).oneHot(classes: rank).to(.float64)
+      expectClose(matmul(v, v.matrixTransposed), identity, absolute: 1e-10, relative: 0)
+      let lengths = Tensor(values.prefix(rank).map { $0 * $0 }, shape: [1, rank])
+      expectClose(
+        matmul(u.matrixTransposed, u), identity * lengths, absolute: 1e-7 * values[0] * values[0],
+        relative: 0)
+    }
+    // Of fewer directions than were asked for there are no more.
+    var stream = RandomStream(seed: 1)
+    var thin = FactoredSum()
+    let (b, a) = (drawn([rows, 3], &stream), drawn([3, columns], &stream))
+    for _ in 0..<32 { thin.add(b: b, a: a, weight: 0.5) }
+    let (u, v) = try #require(thin.truncated(toRank: 8))
+    #expect(u.size(1) == 3)
+    expectClose(
+      matmul(u, v), matmul(b.to(.float64), a.to(.float64)) * 16, absolute: 1e-9, relative: 1e-9)
+    try Tensor.check()
+  }
+
+  @Test(arguments: 0..<5 as Range<UInt64>)
+  func `what the product of the means misses has one term less, and needs no decomposition`(
+    seed: UInt64
+  ) throws {
+    var stream = RandomStream(seed: seed)
+    let shares = [0.1, 0.2, 0.3, 0.4]
+    let factors = shares.map { _ in
+      (b: drawn([9, 2], &stream, dtype: .float64), a: drawn([2, 7], &stream, dtype: .float64))
+    }
+    var sum = FactoredSum()
+    for (share, (b, a)) in zip(shares, factors) { sum.add(b: b, a: a, weight: share) }
+    func mean(_ part: (Int) -> Tensor) -> Tensor {
+      stacked(shares.indices.map { part($0) * shares[$0] }).sum([0])
+    }
+    let (b, a) = (mean { factors[$0].b }, mean { factors[$0].a })
+    let residual = sum.residual(b: b, a: a)
+    #expect(residual.inner == 6)
+    let (u, v) = try #require(residual.factors)
+    let expected = mean { matmul(factors[$0].b, factors[$0].a) } - matmul(b, a)
+    expectClose(matmul(u, v), expected, absolute: 1e-12, relative: 1e-9)
+    // Terms of other ranks: the sum less the product.
+    sum.add(b: drawn([9, 3], &stream), a: drawn([3, 7], &stream), weight: 0)
+    let (otherU, otherV) = try #require(sum.residual(b: b, a: a).factors)
+    expectClose(matmul(otherU, otherV), expected, absolute: 1e-12, relative: 1e-9)
+  }
+
   @Test func `the empty sum has norm 0 and no factors`() {
     #expect(FactoredSum().isEmpty)
     #expect(FactoredSum().norm == 0)

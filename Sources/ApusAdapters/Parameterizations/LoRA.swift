@@ -77,9 +77,12 @@ public final class LoRA: Parameterization {
 
   /// diag(λ) A D(x) [T, r].
   private func inner(_ input: Tensor, _ pass: ForwardPass) -> Tensor {
-    let inner = linear(dropout(input, pass, "lora"), weight: a.to(input.dtype))
+    let inner = linear(dropped(input, pass), weight: a.to(input.dtype))
     return diagonal.map { inner * $0.to(input.dtype) } ?? inner
   }
+
+  /// D(x).
+  func dropped(_ input: Tensor, _ pass: ForwardPass) -> Tensor { dropout(input, pass, "lora") }
 
   public func change(of weight: Tensor) -> Tensor {
     withoutGradient { matmul(diagonal.map { b * $0 } ?? b, a) * scaling }
