@@ -20,6 +20,12 @@ struct LanguageBench: ParsableCommand {
   @Option(help: "Tokens of the one text of the step.")
   var tokens = 256
 
+  @Option(help: "How projections are kept: none, int8 or nf4.")
+  var quantization = "none"
+
+  @Option(help: "File of token ids, one number a line; without it, some of the vocabulary.")
+  var ids: String?
+
   @Flag(help: "Compute blocks again in the backward pass.")
   var activationCheckpointing = false
 
@@ -28,13 +34,25 @@ struct LanguageBench: ParsableCommand {
     let before = peakMegabytes()
     let opened = try Checkpoint(folder: URL(fileURLWithPath: checkpoint))
     let precision = Precision(rawValue: precision) ?? .bfloat16
-    let model = try Backbone(opened, precision: precision).makeLanguageModel()
-    let ids = (0..<tokens).map { 5 + ($0 * 7_919) % (model.vocabularySize - 5) }
-    let batch = try TokenBatch([ids])
     let clock = ContinuousClock()
     var begin = clock.now
-    _ = withoutGradient { model.hidden(batch).sum().item }
+    let backbone = try Backbone(
+      opened, precision: precision, quantization: Quantization(rawValue: quantization) ?? .none)
+    let model = try backbone.makeLanguageModel()
+    print("weights: \(format(Double(backbone.byteCount) / 1e6)) MB")
+    report("loading", clock.now - begin, before)
+    var ids = (0..<tokens).map { 5 + ($0 * 7_919) % (model.vocabularySize - 5) }
+    if let file = self.ids {
+      let text = try String(contentsOfFile: file, encoding: .utf8)
+      ids = text.split(separator: "\n").prefix(tokens).compactMap { Int($0) }
+    }
+    let batch = try TokenBatch([ids])
+    begin = clock.now
+    let exact = withoutGradient {
+      model.loss(batch, targets: CausalLanguageModel.targets([ids]), random: nil).item
+    }
     try Tensor.check("forward")
+    print("loss: \(String(format: "%.4f", exact)) nats a token")
     report("forward", clock.now - begin, before)
 
     var configuration = AdapterConfiguration()

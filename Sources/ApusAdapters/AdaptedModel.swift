@@ -17,6 +17,8 @@ public final class AdaptedModel {
   public private(set) var baseDelta = BaseDelta()
   /// What trains as it is: whole modules, biases, the head.
   private let modules: TrainedModules
+  /// What a method's extension adds beside the sets: gates, factors of ranks, tensors of its own.
+  var extended: [(name: String, leaf: Tensor)] = []
   /// Weights as they were before merging, by projection.
   private var unmerged: [Tensor] = []
 
@@ -90,7 +92,7 @@ public final class AdaptedModel {
   }
 
   private var leaves: [String: Tensor] {
-    let all = adapters.flatMap(\.trainables) + modules.trainables
+    let all = adapters.flatMap(\.trainables) + modules.trainables + extended
     return Dictionary(all.map { ($0.name, $0.leaf) }) { first, _ in first }
   }
 
@@ -98,7 +100,7 @@ public final class AdaptedModel {
   public var factorPairs: [FactorPair] { adapters.flatMap(\.factorPairs) }
 
   /// The projections that have an adapter, each once.
-  private var sites: [(path: String, site: ProjectionSite)] {
+  var sites: [(path: String, site: ProjectionSite)] {
     var seen: Set<String> = []
     return adapters.flatMap(\.members).filter { seen.insert($0.path).inserted }
       .map { ($0.path, $0.site) }
@@ -113,10 +115,8 @@ public final class AdaptedModel {
 
   /// The same of any set.
   func storedValues(of set: AdapterSet) -> NamedTensors {
-    var tensors: [String: Tensor] = [:]
-    for (name, leaf) in set.trainables { tensors[String(name.dropFirst(set.prefix.count))] = leaf }
-    for (name, leaf) in modules.trainables { tensors[name] = leaf }
-    return modules.headValues.merging(set.shared).merging(NamedTensors(tensors)).copied()
+    let trained = Dictionary(modules.trainables.map { ($0.name, $0.leaf) }) { first, _ in first }
+    return modules.headValues.merging(NamedTensors(trained)).merging(set.stored).copied()
   }
 
   /// Overwrites trainable tensors by name; those not named keep their values.
@@ -154,8 +154,45 @@ public final class AdaptedModel {
     try Tensor.check("adapters")
   }
 
-  /// Gives a frozen head the values that a folder holds for it.
-  func loadHead(_ values: NamedTensors) throws(ApusError) { try modules.loadHead(values) }
+  /// Sets the scaling s of the standard set's adapters by module path; others get their own back.
+  ///
+  /// - Throws: ``ApusError`` `.unsupported` for a site that has no LoRA, before anything is changed.
+  public func rescale(_ scalings: [String: Double]) throws(ApusError) {
+    let members = adapters[0].members.map { ($0.path, $0.adapter as? LoRA) }
+    let known = Set(members.filter { $0.1 != nil }.map(\.0))
+    if let path = scalings.keys.filter({ !known.contains($0) }).min() {
+      throw ApusError(
+        .unsupported, at: path, "the site has no LoRA whose scaling could be set",
+        remedy: "Use plain LoRA with methods whose clients have ranks of their own")
+    }
+    let wasMerged = isMerged
+    unmerge()
+    for (path, adapter) in members { adapter?.rescale(scalings[path]) }
+    if wasMerged { merge() }
+  }
+
+  /// The frozen weights [d_out, d_in] of the adapted projections by module path, shared.
+  public var frozenWeights: NamedTensors {
+    let unchanged = isMerged ? unmerged : sites.map(\.site.base.weight.value)
+    return NamedTensors(Dictionary(uniqueKeysWithValues: zip(sites.map(\.path), unchanged)))
+  }
+
+  /// Gives a frozen head, and what adapters share, the values that a folder holds for them.
+  func loadFrozen(_ values: NamedTensors) throws(ApusError) {
+    for (name, tensor) in adapters[0].shared {
+      guard let value = values[name] else { continue }
+      guard value.shape == tensor.shape else {
+        throw ApusError(
+          .shapeMismatch, at: name, "expected shape \(tensor.shape), got \(value.shape)",
+          remedy: "Take both files of the adapter, and the base model, from one training")
+      }
+      tensor.assignInPlace(value.detached())
+    }
+    try modules.loadHead(values)
+  }
+
+  /// What acts around each optimizer step for the sake of the adapters; fresh for every phase.
+  public func makeStepHooks() -> [any StepHook] { adapters.flatMap { $0.makeStepHooks() } }
 
   /// Sets what is added to the frozen weights; sites that the delta does not name get nothing.
   ///
@@ -163,12 +200,13 @@ public final class AdaptedModel {
   ///   anything is changed.
   public func load(_ delta: BaseDelta) throws(ApusError) {
     let sites = sites
-    for (path, value) in delta.sites {
+    for path in delta.paths {
       let place = sites.first { $0.path == path }
-      guard let place, place.site.base.weight.shape == value.shape else {
+      let shape = delta.shape(of: path)
+      guard let place, place.site.base.weight.shape == shape else {
         throw ApusError(
           .shapeMismatch, at: "base delta, \(path)",
-          "there is no adapted projection with a weight of shape \(value.shape)",
+          "there is no adapted projection with a weight of shape \(shape ?? [])",
           remedy: "Give all sides one checkpoint and one configuration of the adapter")
       }
     }
@@ -189,14 +227,14 @@ public final class AdaptedModel {
           site.attach(member.adapter, named: set.name)
         }
       }
-      guard let delta = baseDelta.sites[path] else { continue }
-      site.attach(WeightDelta(delta, for: site.base), named: WeightDelta.name)
+      guard let delta = WeightDelta(of: path, in: baseDelta, for: site.base) else { continue }
+      site.attach(delta, named: WeightDelta.name)
     }
   }
 
   /// Whether an adapted matrix has its axes exchanged in the checkpoint.
   var isStoredTransposed: Bool {
-    sites.contains { $0.site.base.weight.isStoredTransposed }
+    adapters.contains { $0.members.contains { $0.site.base.weight.isStoredTransposed } }
   }
 
   /// Adds the adapters and the base delta to the weights, so that the model runs without them.
@@ -209,7 +247,8 @@ public final class AdaptedModel {
     let members = Dictionary(grouping: adapters.flatMap(\.members), by: \.path)
     for ((path, site), weight) in zip(sites, unmerged) {
       let frozen = weight.to(.float32)
-      var merged = baseDelta.sites[path].map { $0.to(device: weight.device) + frozen } ?? frozen
+      var merged =
+        baseDelta.matrix(of: path).map { $0.to(device: weight.device) + frozen } ?? frozen
       for member in members[path] ?? [] { merged = merged + member.adapter.change(of: frozen) }
       site.base.weight.value = merged.to(weight.dtype)
     }

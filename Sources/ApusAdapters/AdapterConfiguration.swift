@@ -10,11 +10,38 @@ public enum BiasTraining: String, Sendable, Codable, CaseIterable {
   case adapted = "lora_only"
 }
 
-/// Where adapters act and with which ranks; meanings and defaults are those of PEFT's `LoraConfig`.
+/// What a projection's change is made of.
+public enum AdapterKind: String, Sendable, Codable, CaseIterable {
+  /// s·BA.
+  case lora
+  /// s·BA, of which any first rows and columns are an adapter too.
+  case dylora
+  /// s·P diag(E) Q, of which the triplets that matter are kept.
+  case adalora
+  /// LoRA of the direction beside a trained length.
+  case dora
+  /// diag(b)·B·diag(d)·A with frozen random A and B.
+  case vera
+
+  /// As papers write it.
+  var title: String {
+    switch self {
+    case .lora: "LoRA"
+    case .dylora: "DyLoRA"
+    case .adalora: "AdaLoRA"
+    case .dora: "DoRA"
+    case .vera: "VeRA"
+    }
+  }
+}
+
+/// Which adapters act where, and with which ranks; meanings and defaults are PEFT's.
 public struct AdapterConfiguration: OptionGroup, Equatable {
-  /// Inner dimension r ≥ 1.
+  /// What a projection's change is made of.
+  public var kind = AdapterKind.lora
+  /// Inner dimension r ≥ 1; of DyLoRA the highest, of AdaLoRA the mean one at the end.
   public var rank = 8
-  /// Numerator of the scaling s = alpha / r.
+  /// Numerator of the scaling s = alpha / r; VeRA has none.
   public var alpha = 8.0
   /// Probability of dropout on the adapters' branch, below 1.
   public var dropout = 0.0
@@ -24,23 +51,49 @@ public struct AdapterConfiguration: OptionGroup, Equatable {
   public var excludes = ModulePattern.names([])
   /// Indices of the blocks in which targets named by their ending count; empty for all.
   public var layers: [Int] = []
-  /// Whether s = alpha / √r, so that its effect does not fade with the rank (rsLoRA).
+  /// Whether s = alpha / √r, so that its effect does not fade with the rank (rsLoRA); for LoRA and
+  /// DoRA.
   public var useRSLoRA = false
   /// Which biases train along.
   public var bias = BiasTraining.none
   /// Modules that train as a whole, by the ending of their path; without the head it stays frozen.
   public var modulesToSave = ["classifier"]
-  /// Ranks of single projections, by regular expressions for the end of their path.
+  /// Ranks of single projections, by regular expressions for the end of their path; of AdaLoRA,
+  /// those at the beginning.
   public var rankPattern: [String: Int] = [:]
   /// Alphas of single projections, likewise.
   public var alphaPattern: [String: Double] = [:]
+  /// Of kind `dylora`.
+  public var dylora = DyLoRAOptions()
+  /// Of kind `adalora`.
+  public var adalora = AdaLoRAOptions()
+  /// Of kind `vera`.
+  public var vera = VeRAOptions()
 
   public init() {}
 
+  /// The rank of a projection at the beginning, unless it has one of its own.
+  var startRank: Int {
+    kind == .adalora ? adalora.initialRank ?? (3 * rank + 1) / 2 : rank
+  }
+
   public func validate() throws(ApusError) {
-    for rank in [rank] + rankPattern.values {
+    for (name, group) in [
+      ("dylora", dylora as any OptionGroup), ("adalora", adalora), ("vera", vera),
+    ] {
+      do throws(ApusError) { try group.validate() } catch {
+        throw ApusError(
+          error.code, at: "\(name).\(error.location)", error.problem, remedy: error.remedy)
+      }
+    }
+    try validateKind()
+    let lowest = kind == .adalora ? 0 : 1  // AdaLoRA may leave a projection without any triplet
+    try require(
+      (1...65_536).contains(rank), "rank", "\(rank) is no rank", remedy: "Give a number ≥ 1")
+    for rank in rankPattern.values {
       try require(
-        (1...65_536).contains(rank), "rank", "\(rank) is no rank", remedy: "Give a number ≥ 1")
+        (lowest...65_536).contains(rank), "rank-pattern", "\(rank) is no rank",
+        remedy: "Give a number ≥ \(lowest)")
     }
     for alpha in [alpha] + alphaPattern.values {
       try require(
@@ -62,6 +115,31 @@ public struct AdapterConfiguration: OptionGroup, Equatable {
       for key in keys { _ = try PathExpression(endingIn: key, at: name) }
     }
   }
+
+  /// Refuses settings that this kind of adapter would ignore, and ranks that contradict each other.
+  private func validateKind() throws(ApusError) {
+    let plain = AdapterConfiguration()
+    let foreign: [(setting: String, isSet: Bool, kinds: [AdapterKind])] = [
+      ("dylora", dylora != plain.dylora, [.dylora]),
+      ("adalora", adalora != plain.adalora, [.adalora]),
+      ("vera", vera != plain.vera, [.vera]),
+      (Spelling.kebab("useRSLoRA"), useRSLoRA, [.lora, .dora]),
+      ("alpha", alpha != plain.alpha, [.lora, .dylora, .adalora, .dora]),
+      ("rank-pattern", !rankPattern.isEmpty, [.lora, .dylora, .adalora, .dora]),
+      ("alpha-pattern", !alphaPattern.isEmpty, [.lora, .dylora, .dora]),
+    ]
+    for (setting, isSet, kinds) in foreign {
+      try require(
+        !isSet || kinds.contains(kind), setting, "\(kind.title) has no such setting",
+        remedy: "Remove it, or choose kind: \(kinds.map(\.rawValue).joined(separator: " or "))")
+    }
+    try require(
+      kind != .adalora || startRank >= rank, "adalora.initial-rank",
+      "\(startRank) is below the final rank \(rank)", remedy: "Give at least \(rank)")
+    try require(
+      (dylora.width ?? rank) <= rank, "dylora.width", "it exceeds the rank \(rank)",
+      remedy: "Give a number from 1 to \(rank)")
+  }
 }
 
 extension AdapterConfiguration {
@@ -78,5 +156,13 @@ extension AdapterConfiguration {
       if alpha != stated.alpha { stated.alphaPattern[path] = alpha }
     }
     return stated
+  }
+
+  /// The same as a LoRA of the same places.
+  var asLoRA: Self {
+    var plain = self
+    plain.kind = .lora
+    (plain.dylora, plain.adalora, plain.vera) = (.init(), .init(), .init())
+    return plain
   }
 }

@@ -133,28 +133,27 @@ public struct AdapterFolder: Sendable {
   /// The model card: front matter that the Hub reads, then how to open the adapter.
   private var readme: String {
     let base = baseModel.map { "base_model: \(Self.quoted($0))\n" } ?? ""
-    let kind = task ?? .sequenceClassification
-    let labels =
-      notes.flatMap { $0.labels.isEmpty ? nil : $0 }.map {
-        "Classes: \($0.labels.joined(separator: ", ")).\n\n"
-      } ?? ""
-    let pooled = kind == .sequenceClassification ? notes : nil
+    let task = task ?? .sequenceClassification
+    let names = notes?.labels ?? []
+    let labels = names.isEmpty ? "" : "Classes: \(names.joined(separator: ", ")).\n\n"
+    let pooled = task == .sequenceClassification ? notes : nil
     let pooling = pooled.map { "Pooling: \($0.pooling).\n\n" } ?? ""
+    let alpha = configuration.kind == .vera ? "" : ", alpha \(configuration.alpha)"
     return """
       ---
       \(base)library_name: peft
-      pipeline_tag: \(kind.opener.pipelineTag)
+      pipeline_tag: \(task.opener.pipelineTag)
       tags:
-      - lora
+      - \(configuration.kind.rawValue)
       - federated-learning
       - apus
       ---
 
-      # LoRA adapter
+      # \(configuration.kind.title) adapter
 
-      Rank \(configuration.rank), alpha \(configuration.alpha), trained with Apus.
+      Rank \(configuration.rank)\(alpha), trained with Apus.
 
-      \(labels)\(pooling)Open it with `peft.\(kind.opener.className)`, or with Apus.
+      \(labels)\(pooling)Open it with `peft.\(task.opener.className)`, or with Apus.
 
       """
   }
@@ -188,7 +187,8 @@ extension AdaptedModel {
 
   private func loadAll(_ tensors: NamedTensors) throws(ApusError) {
     let known = storedValues
-    let missing = trainables.map(\.name).filter { tensors[$0] == nil }
+    let needed = trainables.map(\.name) + adapters[0].shared.names
+    let missing = needed.filter { tensors[$0] == nil }
     let unexpected = tensors.names.filter { known[$0] == nil }
     for (what, names) in [("misses", missing), ("has an unexpected", unexpected)] {
       guard let first = names.first else { continue }
@@ -205,7 +205,7 @@ extension AdaptedModel {
         remedy: "Take both files of the adapter, and the base model, from one training")
     }
     try load(tensors.filtered { own[$0] != nil })
-    try loadHead(tensors)
+    try loadFrozen(tensors)
   }
 
   /// A set of adapters as it is now, ready to be written.
@@ -226,7 +226,7 @@ extension AdaptedModel {
     var folder: AdapterFolder
     if baseDelta.isEmpty {
       folder = AdapterFolder(
-        configuration: set.presentConfiguration, tensors: storedValues(of: set),
+        configuration: set.storedConfiguration, tensors: storedValues(of: set),
         baseModel: baseModel, notes: notes)
     } else {
       let stacked = StackedLoRA(self, set)

@@ -37,12 +37,8 @@ public final class AdapterSet {
   ) {
     self.name = name
     self.configuration = configuration
-    members = choices.map { choice in
-      let adapter = LoRA(
-        for: choice.site.base, rank: choice.rank, scaling: choice.scaling,
-        dropout: configuration.dropout, random: random.substream("lora_A").substream(choice.path))
-      return Member(
-        path: choice.path, site: choice.site, adapter: adapter, rank: choice.rank)
+    members = zip(choices, configuration.makeAdapters(at: choices, random: random)).map {
+      Member(path: $0.path, site: $0.site, adapter: $1, rank: $0.rank)
     }
   }
 
@@ -80,13 +76,29 @@ public final class AdapterSet {
     }
   }
 
-  /// The configuration with the ranks that the adapters have now.
-  var presentConfiguration: AdapterConfiguration {
-    guard members.contains(where: { $0.adapter.rank != $0.rank }) else { return configuration }
-    return configuration.stating(members.map { ($0.path, $0.adapter.rank, $0.adapter.scaling) })
+  /// The tensors that files of the set hold, by their names there.
+  var stored: NamedTensors {
+    var tensors = shared
+    for member in members {
+      for (suffix, tensor) in member.adapter.stored {
+        tensors["\(AdaptedModel.prefix)\(member.path).\(suffix)"] = tensor
+      }
+    }
+    return tensors
   }
 
-  private func tensorName(_ member: Member, _ suffix: String) -> String {
+  /// The configuration that belongs to ``stored``, with the ranks of now.
+  var storedConfiguration: AdapterConfiguration {
+    var stated = configuration.kind == .dylora ? configuration.asLoRA : configuration
+    let ranks = members.map { ($0.path, $0.adapter.storedRank, $0.adapter.scaling) }
+    guard zip(members, ranks).contains(where: { $0.rank != $1.1 }) else { return stated }
+    guard configuration.kind == .adalora else { return stated.stating(ranks) }
+    stated.rankPattern = [:]  // and the scaling stays that of the initial rank
+    for (path, rank, _) in ranks where rank != stated.startRank { stated.rankPattern[path] = rank }
+    return stated
+  }
+
+  func tensorName(_ member: Member, _ suffix: String) -> String {
     "\(prefix)\(AdaptedModel.prefix)\(member.path).\(suffix)"
   }
 

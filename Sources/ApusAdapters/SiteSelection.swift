@@ -43,8 +43,9 @@ struct SiteSelection {
         !configuration.modulesToSave.contains(where: { Self.lies(path, in: $0) }),
         Self.isInLayers(path, configuration)
       else { continue }
-      let rank = ranks[path] ?? configuration.rank
-      guard rank <= min(site.base.inputs, site.base.outputs) else {
+      let rank = ranks[path] ?? configuration.startRank
+      // The matrices of VeRA are frozen, and may be larger than the projection.
+      guard configuration.kind == .vera || rank <= min(site.base.inputs, site.base.outputs) else {
         throw ApusError(
           .invalidConfig, at: "rank",
           "\(rank) exceeds what \(path) [\(site.base.outputs), \(site.base.inputs)] can hold",

@@ -2,6 +2,7 @@ import ApusAdapters
 import ApusBase
 import ApusCore
 import ApusDatasets
+import ApusMethods
 import ApusModels
 import ApusTokenizers
 import ApusTorch
@@ -60,16 +61,24 @@ extension Assembly {
   /// Makes a model of the experiment's task, with its adapters at their start values.
   static func makeModel(
     _ experiment: Experiment, _ data: ExperimentData, _ backbone: Backbone,
-    _ tokenizer: Tokenizer
+    _ tokenizer: Tokenizer, extended parts: ModelExtension
   ) throws(ApusError) -> WorkerModel {
     let random = RandomStream(seed: experiment.seed).substream("model")
     let (head, device) = (random.substream("head"), backbone.device)
     let isFrugal = experiment.model.activationCheckpointing
     func adapted(_ model: Module, heads: [String]) throws(ApusError) -> AdaptedModel {
       let targets = backbone.checkpoint.architecture.defaultTargets
-      return try AdaptedModel(
+      let adapted = try AdaptedModel(
         model, experiment.adapter(targets: targets, heads: heads),
         random: random.substream("adapter"))
+      try adapted.extend(by: parts, random: random.substream("extension"))
+      return adapted
+    }
+    if parts.companion != nil, experiment.task.kind != .sequenceClassification {
+      throw ApusError(
+        .unsupported, at: "method, \(experiment.method.card.id)",
+        "a companion assigns one class to a text, which is not the task",
+        remedy: "Use the task sequence-classification, or another method")
     }
     func leaves(_ adapted: AdaptedModel) -> (() -> [Tensor])? {
       guard isFrugal else { return nil }
@@ -82,8 +91,15 @@ extension Assembly {
         pooling: experiment.model.pooling ?? backbone.checkpoint.pooling, random: head)
       let adapted = try adapted(model, heads: model.headNames)
       model.recomputedLeaves = leaves(adapted)
+      let companion = try parts.companion.map { (plan) throws(ApusError) in
+        Companion(
+          plan, vocabulary: try backbone.checkpoint.vocabularySize,
+          outputs: plan.output == .scores ? model.labelCount : model.classifier.inputs,
+          device: device, random: random.substream("companion"))
+      }
       return WorkerModel(
-        task: ClassificationTask(model, device: device), adapted: adapted, device: device)
+        task: ClassificationTask(model, companion: companion, device: device), adapted: adapted,
+        companion: companion, device: device)
     case .causalLanguageModel:
       let model = try backbone.makeLanguageModel()
       let adapted = try adapted(model, heads: [])

@@ -28,6 +28,8 @@ public struct Assembly: Sendable {
   public let initial: NamedTensors
   /// The LoRA pairs among them.
   public let factorPairs: [FactorPair]
+  /// The frozen weights of the adapted projections.
+  private let weights: NamedTensors
   let method: any FederatedMethod
   let rows: TokenizedRows
   let testRows: TokenizedRows
@@ -63,16 +65,19 @@ public struct Assembly: Sendable {
       let steps = (count + training.batchSize - 1) / training.batchSize * training.localEpochs
       return FederationClient(id: id, sampleCount: count, localSteps: steps)
     }
-    let model = try Self.makeModel(experiment, data, backbone, tokenizer)
-    initial = model.adapted.values
-    factorPairs = model.adapted.factorPairs
+    let model = try Self.makeModel(
+      experiment, data, backbone, tokenizer, extended: method.modelExtension)
+    initial = model.values
+    factorPairs = model.adapted.adapters[0].factorPairs
+    weights = model.adapted.frozenWeights
     LibTorch.releaseUnusedMemory()  // what parsing and tokenizing needed
   }
 
   /// How the run goes on, as this method needs it.
   ///
   /// Relative paths start from the experiment's folder. With data in one place there is one client
-  /// to draw. A method without a global model has the clients' own measured.
+  /// to draw. A method with personal models has the clients' own measured, and one without a global
+  /// model nothing else.
   public var simulationOptions: SimulationOptions {
     var options = experiment.federation
     if !options.sampling.cohortFile.isEmpty {
@@ -81,25 +86,46 @@ public struct Assembly: Sendable {
     }
     if experiment.method.poolsData {
       options.sampling = CohortSampling()
-    } else if !experiment.method.hasGlobalModel {
+    } else if experiment.method.hasPersonalModels {
       if options.evaluation.clientSplits.isEmpty {
         options.evaluation.clientSplits = options.evaluation.splits
       }
-      options.evaluation.splits = []
+      if !experiment.method.hasGlobalModel { options.evaluation.splits = [] }
     }
     return options
   }
 
+  /// Numbers of parameters: of what crosses, and of what each client keeps to itself.
+  public var parameterCounts: (shared: Int, personal: Int) {
+    let personal = initial.filtered(method.isPersonal).elementCount
+    return (initial.elementCount - personal, personal)
+  }
+
   /// Makes the server's half, as it is before the first round.
   public func makeServer() throws -> any ServerHalf {
-    try method.server(
+    let traits = try traits()
+    return try method.server(
       ServerSetting(
-        initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation))
+        initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation,
+        random: RandomStream(seed: experiment.seed).substream("server"), weights: weights,
+        device: traits))
+  }
+
+  /// What a client's device can do.
+  func device(of client: ClientID) throws(ApusError) -> DeviceTraits { try traits()(client) }
+
+  private func traits() throws(ApusError) -> @Sendable (ClientID) -> DeviceTraits {
+    let fleet = try experiment.devices.makeFleet(root: RandomStream(seed: experiment.seed))
+    let workload = experiment.federation.workload
+    return { fleet.device(of: $0.index).traits(for: workload) }
   }
 
   /// Makes the host of one worker: a module tree of its own over the shared weights.
   public func makeHost() throws(ApusError) -> any ClientHost {
-    TrainingHost(self, model: try Self.makeModel(experiment, data, backbone, tokenizer))
+    TrainingHost(
+      self,
+      model: try Self.makeModel(
+        experiment, data, backbone, tokenizer, extended: method.modelExtension))
   }
 
   /// Makes a trainer of one client's rows, with a model of its own.
@@ -115,7 +141,7 @@ public struct Assembly: Sendable {
 
   /// Makes the model with its adapters at their start values.
   public func makeModel() throws(ApusError) -> WorkerModel {
-    try Self.makeModel(experiment, data, backbone, tokenizer)
+    try Self.makeModel(experiment, data, backbone, tokenizer, extended: method.modelExtension)
   }
 
   /// Rows of one client by split.

@@ -87,13 +87,13 @@ public struct Experiment: Sendable {
     model = try OptionReader.read(top["model"])
     task = try OptionReader.read(top["task"])
     data = try OptionReader.read(top["data"])
-    adapter = try Self.adapter(top["adapter"])
+    adapter = try Self.adapter(top["adapter"], of: method.entry)
     adapterDefaults = Set(
       ["targets", "modules-to-save"].filter { top["adapter"][$0].node == nil })
     self.method = method.entry
     methodOptions = method.options
     training = try OptionReader.read(top["training"], over: method.entry.localTraining)
-    aggregation = try OptionReader.read(top["aggregation"])
+    aggregation = try OptionReader.read(top["aggregation"], over: method.entry.aggregation)
     federation = try OptionReader.read(top["federation"])
     devices = try OptionReader.read(top["devices"])
     engine = try OptionReader.read(top["engine"])
@@ -153,11 +153,16 @@ public struct Experiment: Sendable {
     return resolved
   }
 
-  private static func adapter(_ node: ConfigurationNode) throws(ApusError) -> AdapterConfiguration {
-    if let kind = node["kind"].node?.string, kind.lowercased() != "lora" {
+  private static func adapter(
+    _ node: ConfigurationNode, of method: MethodCatalog.Entry
+  ) throws(ApusError) -> AdapterConfiguration {
+    let adapter: AdapterConfiguration = try OptionReader.read(node)
+    guard adapter.kind == .lora || method.takesAnyAdapter else {
+      let others = MethodCatalog.all.filter(\.takesAnyAdapter).map(\.card.id)
       throw node["kind"].error(
-        "there is no adapter \"\(kind)\"", remedy: Spelling.remedy(for: kind, allowed: ["lora"]))
+        "\(method.card.name) is made for the factors of lora, not for \(adapter.kind.rawValue)",
+        remedy: "Choose kind: lora, or one of the methods \(others.joined(separator: ", "))")
     }
-    return try OptionReader.read(node.without(["kind"]))
+    return adapter
   }
 }

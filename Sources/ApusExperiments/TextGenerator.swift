@@ -6,7 +6,8 @@ import ApusTorch
 public import ApusTraining
 public import Foundation
 
-/// A language model, with an adapter or without, that goes on from prompts.
+/// A model that writes, with an adapter or without: a decoder goes on from prompts, an
+/// encoder–decoder answers them.
 public final class TextGenerator {
   /// A prompt: text, token ids, or an instruction for the template.
   public enum Prompt: Sendable, Equatable {
@@ -28,7 +29,9 @@ public final class TextGenerator {
 
   /// How tokens are chosen where nothing else is said: the checkpoint's own settings.
   public let defaults: GenerationOptions
-  private let model: CausalLanguageModel
+  private let write:
+    (_ inputs: [[Int]], _ options: GenerationOptions, _ random: RandomStream, _ first: Int)
+      throws(ApusError) -> [[Int]]
   private let checkpoint: Checkpoint
   private let tokenizer: Tokenizer?
 
@@ -43,10 +46,19 @@ public final class TextGenerator {
     _ folder: URL, adapter: URL? = nil, precision: Precision = .float32
   ) throws(ApusError) {
     checkpoint = try Checkpoint(folder: folder)
-    model = try Backbone(checkpoint, precision: precision).makeLanguageModel()
-    if let adapter {
-      let adapted = try AdaptedModel(model, AdapterFolder(reading: adapter))
-      adapted.merge()
+    let backbone = try Backbone(checkpoint, precision: precision)
+    if checkpoint.architecture.isEncoderDecoder {
+      let model = try backbone.makeSequenceToSequenceModel()
+      if let adapter { try AdaptedModel(model, AdapterFolder(reading: adapter)).merge() }
+      write = { (inputs, options, random, first) throws(ApusError) in
+        try model.generate(inputs, options, random: random, firstNumber: first)
+      }
+    } else {
+      let model = try backbone.makeLanguageModel()
+      if let adapter { try AdaptedModel(model, AdapterFolder(reading: adapter)).merge() }
+      write = { (inputs, options, random, first) throws(ApusError) in
+        try model.generate(inputs, options, random: random, firstNumber: first)
+      }
     }
     defaults = try GenerationOptions(checkpoint)
     do throws(ApusError) { tokenizer = try Tokenizer(contentsOf: folder) } catch {
@@ -75,7 +87,7 @@ public final class TextGenerator {
     for start in stride(from: 0, to: inputs.count, by: max(1, batchSize)) {
       let batch = Array(inputs[start..<min(start + max(1, batchSize), inputs.count)])
       let random = RandomStream(seed: seed).substream("generate")
-      for tokens in try model.generate(batch, options, random: random, firstNumber: start) {
+      for tokens in try write(batch, options, random, start) {
         outputs.append(Output(tokens: tokens, text: tokenizer?.decode(tokens)))
       }
     }
@@ -102,7 +114,9 @@ public final class TextGenerator {
         } else {
           .chat(try ChatTemplate(contentsOf: checkpoint.folder))
         }
-      return try PromptFormat(source, tokenizer: tokenizer, endToken: defaults.stopTokens.first)
+      // A source ends with its end token, a prompt goes on.
+      let end = checkpoint.architecture.isEncoderDecoder ? nil : defaults.stopTokens.first
+      return try PromptFormat(source, tokenizer: tokenizer, endToken: end)
         .prompt(instruction, input: input)
     }
   }

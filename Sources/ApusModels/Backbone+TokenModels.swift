@@ -67,6 +67,6 @@ extension Backbone {
       head.map { weights.merging($0) } ?? weights, file: checkpoint.folder.path,
       ignoring: { key in ignored.contains(where: key.hasPrefix) },
       optional: { (head == nil && !$0.hasPrefix(prefix)) || isPacked($0) })
-    keepPacked(in: model)
+    try keepPacked(in: model)
   }
 }

@@ -44,13 +44,20 @@ public struct Backbone: Sendable {
     let projections =
       quantization == .none ? [:] : try Self.projections(of: checkpoint)
     var packed: [String: any PackedMatrix] = [:]
+    let method = checkpoint.config["quantization_config"]["quant_method"]
+    try method.require("bitsandbytes")
+    let bytes = BitsAndBytes(checkpoint.weights, dtype: precision.dtype, device: device)
     let names = KeyNaming(checkpoint.architecture, stored: checkpoint.weights.names)
     var weights: [String: Tensor] = [:]
     var head: [String: Tensor] = [:]
     var languageHead: [String: Tensor] = [:]
-    for stored in checkpoint.weights.names {
+    for stored in checkpoint.weights.names where !bytes.isAuxiliary(stored) {
       switch names.place(of: stored) {
       case .encoder(let key):
+        if let matrix = try bytes.matrix(stored) {
+          packed[key] = matrix
+          continue
+        }
         let tensor = try checkpoint.weights.tensor(stored).to(precision.dtype, device: device)
         if let parameter = projections[key], tensor.shape == parameter.storedShape {
           parameter.stored = tensor
@@ -102,7 +109,7 @@ public struct Backbone: Sendable {
       weights, file: checkpoint.folder.path,
       ignoring: { key in ignored.contains(where: key.hasPrefix) },
       optional: { !$0.hasPrefix(prefix) || packed[$0] != nil })
-    keepPacked(in: model)
+    try keepPacked(in: model)
     try model.setHead(head, random: random, device: device)
     return model
   }
@@ -117,7 +124,7 @@ public struct Backbone: Sendable {
     let model = try CausalLanguageModel(checkpoint.architecture, checkpoint.config)
     let stored = model.lm_head == nil ? weights : weights.merging(languageHead)
     try model.load(stored, file: checkpoint.folder.path, optional: { packed[$0] != nil })
-    keepPacked(in: model)
+    try keepPacked(in: model)
     return model
   }
 
@@ -149,7 +156,7 @@ public struct Backbone: Sendable {
       stored, file: checkpoint.folder.path,
       ignoring: { copies.contains($0) || $0.hasSuffix(unused) },
       optional: { packed[$0] != nil })
-    keepPacked(in: model)
+    try keepPacked(in: model)
     return model
   }
 
@@ -167,10 +174,19 @@ public struct Backbone: Sendable {
   func isPacked(_ key: String) -> Bool { packed[key] != nil }
 
   /// Gives the projections of a model the matrices that are kept in fewer bits.
-  func keepPacked(in model: Module) {
+  ///
+  /// - Throws: ``ApusError`` `.shapeMismatch` for a matrix of another shape.
+  func keepPacked(in model: Module) throws(ApusError) {
     guard !packed.isEmpty else { return }
     for (key, parameter) in model.parameters {
-      if let matrix = packed[key] { parameter.keep(matrix) }
+      guard let matrix = packed[key] else { continue }
+      guard matrix.shape == parameter.shape else {
+        throw ApusError(
+          .shapeMismatch, at: "\(checkpoint.folder.path), \(key)",
+          "config.json promises shape \(parameter.shape), the packed matrix has \(matrix.shape)",
+          remedy: "Take config.json and weights from one revision of one checkpoint")
+      }
+      parameter.keep(matrix)
     }
   }
 
@@ -178,17 +194,18 @@ public struct Backbone: Sendable {
   private static func projections(
     of checkpoint: Checkpoint
   ) throws(ApusError) -> [String: Parameter] {
-    let architecture = checkpoint.architecture
-    let model: Module =
+    let (architecture, config) = (checkpoint.architecture, checkpoint.config)
+    let module: Module =
       if let make = architecture.makeEncoderDecoder {
-        try make(checkpoint.config)
+        try make(config)
       } else {
-        try architecture.makeEncoder(checkpoint.config, true)
+        try architecture.makeEncoder(config, true)
       }
+    let prefix = architecture.prefix.isEmpty ? "" : "\(architecture.prefix)."
     var found: [String: Parameter] = [:]
-    model.walk(architecture.prefix) { path, module in
+    module.walk { path, module in
       guard let site = module as? ProjectionSite else { return }
-      found["\(path).weight"] = site.base.weight
+      found["\(prefix)\(path).weight"] = site.base.weight
     }
     return found
   }

@@ -84,8 +84,12 @@ public final class CausalLanguageModel: Module {
   public func scores(
     _ batch: TokenBatch, targets: [Int], random: RandomStream?
   ) -> (logits: Tensor, targets: Tensor) {
+    scores(of: hidden(batch, random: random), targets: targets)
+  }
+
+  /// The same from the vectors of all tokens [T, D].
+  public func scores(of hidden: Tensor, targets: [Int]) -> (logits: Tensor, targets: Tensor) {
     let counted = targets.indices.filter { targets[$0] >= 0 }
-    let hidden = hidden(batch, random: random)
     let rows = Tensor(counted, shape: [counted.count]).to(device: hidden.device)
     let wanted = Tensor(counted.map { targets[$0] }, shape: [counted.count])
     return (scores(hidden.indexSelected(0, rows)), wanted.to(device: hidden.device))

@@ -67,6 +67,13 @@ public struct Checkpoint: Sendable {
     return rows - architecture.unusedPositions(config)
   }
 
+  /// Number of tokens that the model has embeddings for.
+  ///
+  /// - Throws: ``ApusError`` `.invalidFile` if `config.json` has no such number.
+  public var vocabularySize: Int {
+    get throws(ApusError) { try config["vocab_size"].size(upTo: 100_000_000) }
+  }
+
   /// Tokens that end a text, as generation_config.json or else config.json names them.
   ///
   /// - Throws: ``ApusError`` `.invalidFile` if they are no token ids.

@@ -113,6 +113,7 @@ private struct CheckpointWriting {
     var fields = checkpoint.config.foundationValue as? [String: Any] ?? [:]
     fields["model_type"] = checkpoint.architecture.modelType
     fields["torch_dtype"] = nil
+    fields["quantization_config"] = nil
     fields["dtype"] = parameters.first?.parameter.value.dtype.rawValue
     change(&fields)
     let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys]

@@ -86,6 +86,12 @@ public enum ModelCatalog {
       makeHead = { (_, size, labels) throws(ApusError) in ScoreHead(size, labels) }
     }
 
+    /// Whether tokens see earlier ones only.
+    public var isDecoder: Bool { makeDecoder != nil }
+
+    /// Whether it reads a source and writes a text beside it.
+    public var isEncoderDecoder: Bool { makeEncoderDecoder != nil }
+
     /// An architecture that reads a source and writes a text; it has no classifiers here.
     init(
       encoderDecoder modelType: String, prefix: String, classPrefix: String,
@@ -114,9 +120,6 @@ public enum ModelCatalog {
 
     /// Whether its checkpoints can have an output layer over the vocabulary.
     var writesText: Bool { makeDecoder != nil || makeEncoderDecoder != nil }
-
-    /// Whether tokens see earlier ones only.
-    public var isDecoder: Bool { makeDecoder != nil }
 
     /// The class of transformers that predicts the next token.
     var languageClass: String {

@@ -87,8 +87,12 @@ public final class TextClassifier: Module, SequenceClassifier {
   }
 
   public func logits(_ batch: TokenBatch, random: RandomStream?) -> Tensor {
+    logits(of: features(batch, random: random), batch, random: random)
+  }
+
+  /// Scores [B, C] from what the classifier sees of each example of a batch [B, D].
+  public func logits(of features: Tensor, _ batch: TokenBatch, random: RandomStream?) -> Tensor {
     let pass = ForwardPass(layout: batch.layout, random: random)
-    let features = features(batch, random: random)
     return classifier(head.wrappedValue.dropout(features, pass, "classifier"))
   }
 }

@@ -119,6 +119,15 @@ public struct TokenizedRows: Sendable {
       positions.map { ids[$0] }, types: positions.map { types[$0] }, device: device)
   }
 
+  /// The same without what is to be written: their prompts, where they have one.
+  func prompts(_ positions: [Int], device: Device) throws(ApusError) -> TokenBatch {
+    try TokenBatch(
+      positions.map { position in
+        let start = responseStarts.isEmpty ? 0 : responseStarts[position]
+        return start > 0 ? Array(ids[position].prefix(start)) : ids[position]
+      }, device: device)
+  }
+
   /// The classes of the rows at these positions [n].
   func targets(_ positions: [Int], device: Device) -> Tensor {
     Tensor(positions.map { labels[$0] }, shape: [positions.count]).to(device: device)

@@ -20,6 +20,7 @@ struct RunSummary {
   private let backboneBytes: Int
   private let title: String
   private let hasGlobalModel: Bool
+  private let parameters: (shared: Int, personal: Int)
 
   init(_ run: ExperimentRun) throws {
     let archive = try run.archive()
@@ -34,6 +35,7 @@ struct RunSummary {
       ? try HeterogeneityReport(federated.partition, of: federated.dataset).majorityShare : nil
     backboneBytes = run.assembly.backbone.elementCount * 4
     hasGlobalModel = run.assembly.experiment.method.hasGlobalModel
+    parameters = run.assembly.parameterCounts
     title = "\(run.assembly.experiment.name), \(run.assembly.experiment.method.card.name)"
   }
 
@@ -118,6 +120,7 @@ struct RunSummary {
       let best = accuracy.map(\.value).max() ?? last.value
       lines.append(("test accuracy", .percent(last.value), "best \(Quantity.percent(best))"))
     }
+    lines += personalLines
     if let majorityShare {
       lines.append(("majority class", .percent(majorityShare), "always guessing it"))
     }
@@ -129,6 +132,9 @@ struct RunSummary {
       lines.append(
         ("aggregation bias", .number(bias.value), "‖Σ pBA − B̄Ā‖ / ‖Σ pBA‖, last round"))
     }
+    let own = "\(Quantity.count(parameters.personal)) of each client's own"
+    lines.append(
+      ("shared parameters", .count(parameters.shared), parameters.personal > 0 ? own : ""))
     lines.append(("rounds", .count(rounds.count), "\(participations) clients in all"))
     lines.append(("sent by clients", .bytes(up), Quantity.exactBytes(up)))
     lines.append(("sent to clients", .bytes(down), Quantity.exactBytes(down)))
@@ -141,6 +147,20 @@ struct RunSummary {
     let virtual = rounds.reduce(0) { $0 + $1.virtualSeconds }
     if virtual > 0 { lines.append(("virtual time", .seconds(virtual), "on the clients' devices")) }
     return lines
+  }
+
+  /// How the clients' own models do on their own rows, where they were measured.
+  private var personalLines: [(String, Table.Cell, String)] {
+    func last(_ name: String) -> Double? {
+      metrics.last { $0.scope == "clients/test" && $0.metric == "\(headline).\(name)" }?.value
+    }
+    guard let mean = last("mean"), let worst = last("worst"), let spread = last("deviation") else {
+      return []
+    }
+    return [
+      ("clients' own models", .percent(mean), "mean over clients, on their own rows"),
+      ("worst client", .percent(worst), "standard deviation \(Quantity.percent(spread))"),
+    ]
   }
 
   /// The result as one JSON object.

@@ -9,6 +9,8 @@ public final class Linear: Module {
   public let weight: Parameter
   /// b, if the layer has one.
   public let bias: Parameter?
+  /// Sees every input, while statistics of them are taken.
+  public var observer: ((Tensor) -> Void)?
 
   /// A layer without weights yet.
   ///
@@ -31,6 +33,7 @@ public final class Linear: Module {
 
   /// The layer's output, in the input's dtype: trained weights are float32 beside any activation.
   public func callAsFunction(_ x: Tensor) -> Tensor {
+    observer?(x)
     if let packed = weight.packed {
       let product = linear(x, packed: packed)
       return bias.map { product + $0.value.to(x.dtype) } ?? product

@@ -108,8 +108,9 @@ open class Module {
 public final class Parameter {
   /// The shape that the configuration promises.
   public let shape: [Int]
-  /// The elements; of no value until a checkpoint was loaded. Those of a packed matrix are unpacked
-  /// whenever they are asked for.
+  /// The elements; of no value until a checkpoint was loaded.
+  ///
+  /// Those of a packed matrix are unpacked whenever they are asked for.
   public var value: Tensor {
     get { packed.map { $0.unpacked($0.dtype) } ?? plain }
     set { (plain, packed) = (newValue, nil) }

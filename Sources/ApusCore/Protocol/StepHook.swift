@@ -14,6 +14,8 @@ public protocol StepHook: AnyObject {
   func beforeStep(_ step: LocalStep) throws
 
   /// A scalar that is added to the task's loss, on the graph; nil for nothing.
+  ///
+  /// The model has run by then, and ``LocalStep/view`` shows what it saw.
   func penalty(_ step: LocalStep) throws -> Tensor?
 
   /// Which elements may move in this step, by name of the tensor; others move as a whole.
@@ -69,6 +71,8 @@ public struct LocalStep {
   public let index: Int
   /// The step's own stream.
   public let random: RandomStream
+  /// What the model shows of the step, once it has run.
+  public internal(set) var view: (any StepView)?
 
   /// Describes a step.
   public init(_ phase: LocalPhase, index: Int, random: RandomStream) {
@@ -80,6 +84,15 @@ public struct LocalStep {
   /// The step's place in the whole run, from 0: rounds before it count as full ones, also those in
   /// which the client was not drawn, so that all clients are at the same part of their run.
   public var runIndex: Int? { phase.round.map { $0.index * phase.fullStepCount + index } }
+}
+
+/// What the model shows of one step to a hook's penalty.
+public protocol StepView {
+  /// What the last layer sees of each example of the batch [B, D], on the graph.
+  var features: Tensor { get }
+
+  /// The same with another mixture of the adapters: a constant, with dropout of its own or none.
+  func features(under mixture: AdapterMixture, dropping: Bool) throws -> Tensor
 }
 
 /// Which elements of a tensor a step may move.

@@ -15,6 +15,8 @@ public struct Local: FederatedMethod {
     paper: "reference point", leavesClient: "nothing but the number of rows and the loss",
     visibility: .nothing)
 
+  public static var takesAnyAdapter: Bool { true }
+
   public static var localTraining: LocalTraining { FedIT.localTraining }
 
   public static var hasGlobalModel: Bool { false }
@@ -22,6 +24,8 @@ public struct Local: FederatedMethod {
   public typealias Options = NoOptions
 
   public init(_ options: NoOptions) {}
+
+  public func isPersonal(_ tensor: String) -> Bool { true }
 
   public func client(_ setting: ClientSetting) -> any ClientHalf { Client(setting: setting) }
 
@@ -52,6 +56,8 @@ public struct Local: FederatedMethod {
       try setting.trainer.load(personal.values)
       return try await setting.trainer.evaluate(split)
     }
+
+    func ownAdapter(beside brief: Message) -> NamedTensors? { personal.values }
 
     var snapshot: Snapshot { personal.snapshot }
 

@@ -7,6 +7,8 @@ public import ApusCore
 /// the means, and the gap is exactly R = Σ pₖ(Bₖ − B̄)(Aₖ − Ā). It is reported with each round, as
 /// ‖R‖ / ‖Σ pₖBₖAₖ‖ over all sites.
 ///
+/// Adapters other than LoRA are averaged tensor by tensor as well, and report no bias.
+///
 /// - State: server, Ā [r, d_in] and B̄ [d_out, r] per site, and a trained head; clients nothing.
 /// - Traffic: Σ r(d_in + d_out) parameters and the head each way, and nₖ on the way up.
 /// - Source: Zhang et al., arXiv 2305.05644; defaults of its reference code, Shepherd. The server
@@ -17,6 +19,8 @@ public struct FedIT: FederatedMethod {
     summary: "FedAvg of the LoRA factors A and B, each on its own",
     paper: "Zhang et al. 2023, arXiv 2305.05644",
     leavesClient: "A and B of every site, the head if it trains, nₖ", visibility: .weightedSum)
+
+  public static var takesAnyAdapter: Bool { true }
 
   public static var localTraining: LocalTraining {
     var training = LocalTraining()
@@ -39,28 +43,13 @@ public struct FedIT: FederatedMethod {
 
   public init(_ options: Options) { self.options = options }
 
-  public func client(_ setting: ClientSetting) -> any ClientHalf { Client(setting: setting) }
+  public func client(_ setting: ClientSetting) -> any ClientHalf {
+    // 1. Aₖ, Bₖ ← Ā, B̄; 2., 3. E epochs on Dₖ, fresh optimizer; 4. upload
+    AveragingClient(setting)
+  }
 
   public func server(_ setting: ServerSetting) -> any ServerHalf {
     // 2., 3. Ā ← Σ pₖAₖ, B̄ ← Σ pₖBₖ
     AveragingServer(setting, reportingBiasOf: options.reportsBias ? setting.factorPairs : [])
-  }
-
-  private struct Client: ClientHalf {
-    let setting: ClientSetting
-
-    func train(on brief: Message, round: Round) async throws -> Message {
-      let trainer = setting.trainer
-      try trainer.load(brief.tensors)  // 1. Aₖ, Bₖ ← Ā, B̄
-      let outcome = try await trainer.train(  // 2., 3. E epochs on Dₖ, fresh optimizer
-        LocalWork(of: setting, in: round, on: brief))
-      return Message(  // 4. upload
-        tensors: trainer.trainables, sampleCount: trainer.sampleCount, outcome: outcome)
-    }
-
-    func evaluate(on brief: Message, split: DataSplit, round: Round) async throws -> Metrics {
-      try setting.trainer.load(brief.tensors)
-      return try await setting.trainer.evaluate(split)
-    }
   }
 }

@@ -44,6 +44,8 @@ public struct FedSALoRA: FederatedMethod {
 
   public init(_ options: Options) { shared = options.sharesHead ? [.a, .head] : .a }
 
+  public func isPersonal(_ tensor: String) -> Bool { !shared.contains(named: tensor) }
+
   public func client(_ setting: ClientSetting) -> any ClientHalf {
     Client(setting, shared: shared)
   }
@@ -83,6 +85,10 @@ public struct FedSALoRA: FederatedMethod {
 
     private func load(_ brief: Message) throws {
       try setting.trainer.load(personal.values.merging(brief.tensors))
+    }
+
+    func ownAdapter(beside brief: Message) -> NamedTensors? {
+      personal.values.merging(brief.tensors)
     }
 
     var snapshot: Snapshot { personal.snapshot }

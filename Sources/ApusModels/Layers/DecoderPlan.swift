@@ -80,7 +80,8 @@ struct DecoderPlan {
     let (asking, asked) = (places.unsqueezed(2), places.unsqueezed(1))  // [B, L, 1], [B, 1, L]
     var hidden = asked .> asking
     if let window, window < length || positions != nil {
-      hidden = hidden .| (asked .<= asking - Double(window))
+      let isFar = asked .<= asking - Double(window)
+      hidden = hidden .| isFar
     }
     let mask = Tensor.zeros(hidden.shape).filled(where: hidden, -.infinity)
     return mask.unsqueezed(2).expanded([-1, -1, queries, -1])

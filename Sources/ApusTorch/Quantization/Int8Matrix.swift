@@ -22,6 +22,19 @@ public struct Int8Matrix: PackedMatrix {
     }
   }
 
+  /// A matrix that was packed elsewhere.
+  ///
+  /// - Parameters:
+  ///   - codes: [d_out, d_in] in int8.
+  ///   - scales: [d_out, 1] in float32; an element is its code times its row's scale.
+  ///   - dtype: The type that the elements had.
+  public init(codes: Tensor, scales: Tensor, dtype: DType) {
+    shape = codes.shape
+    self.dtype = dtype
+    self.codes = codes
+    self.scales = scales
+  }
+
   public var byteCount: Int { codes.byteCount + scales.byteCount }
 
   public func unpacked(_ dtype: DType) -> Tensor {

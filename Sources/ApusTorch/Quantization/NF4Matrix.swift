@@ -11,17 +11,14 @@ public struct NF4Matrix: PackedMatrix {
   private let device: Device
   /// Two elements a byte, the first in its upper half.
   private let codes: [UInt8]
-  /// One a block.
-  private let scaleCodes: [Int8]
-  /// One for ``scalesPerGroup`` blocks.
-  private let groupScales: [Float]
-  /// The mean of all blocks' scales.
-  private let centre: Float
+  /// What the sixteen codes stand for.
+  private let values: [Float]
+  /// Elements that share a scale.
+  private let blockSize: Int
+  private let scales: BlockScales
 
-  private static let blockSize = 64
-  private static let scalesPerGroup = 256
   /// Quantiles of the normal distribution, scaled to −1…1, with an exact zero.
-  private static let values: [Float] = [
+  private static let quantiles: [Float] = [
     -1, -0.696_192_8, -0.525_073_05, -0.394_917_5, -0.284_441_38, -0.184_773_43, -0.091_050_036,
     0, 0.079_580_3, 0.160_930_2, 0.246_112_3, 0.337_915_24, 0.440_709_83, 0.562_617, 0.722_956_84,
     1,
@@ -32,19 +29,21 @@ public struct NF4Matrix: PackedMatrix {
     shape = matrix.shape
     dtype = matrix.dtype
     device = matrix.device
+    blockSize = 64
+    values = Self.quantiles
     let elements = matrix.detached().floats
-    let blockCount = (elements.count + Self.blockSize - 1) / Self.blockSize
+    let blockCount = (elements.count + blockSize - 1) / blockSize
     var largest = [Float](repeating: 0, count: blockCount)
     for (place, element) in elements.enumerated() {
-      largest[place / Self.blockSize] = max(largest[place / Self.blockSize], abs(element))
+      largest[place / blockSize] = max(largest[place / blockSize], abs(element))
     }
-    let packed = Self.packedScales(largest)
-    (scaleCodes, groupScales, centre) = packed
-    let scales = Self.scales(packed.codes, packed.groups, packed.centre)
-    let midpoints = zip(Self.values, Self.values.dropFirst()).map { ($0 + $1) / 2 }
+    let packed = BlockScales(packing: largest)
+    self.scales = packed
+    let scales = packed.unpacked
+    let midpoints = zip(values, values.dropFirst()).map { ($0 + $1) / 2 }
     var codes = [UInt8](repeating: 0, count: (elements.count + 1) / 2)
     for (place, element) in elements.enumerated() {
-      let scale = scales[place / Self.blockSize]
+      let scale = scales[place / blockSize]
       let share = scale > 0 ? element / scale : 0
       var (low, high) = (0, midpoints.count)  // the number of midpoints below the share
       while low < high {
@@ -56,50 +55,57 @@ public struct NF4Matrix: PackedMatrix {
     self.codes = codes
   }
 
-  public var byteCount: Int {
-    codes.count + scaleCodes.count + (groupScales.count + 1) * MemoryLayout<Float>.size
+  /// A matrix that was packed elsewhere.
+  ///
+  /// - Parameters:
+  ///   - codes: Two elements a byte, row by row, the first in its upper half.
+  ///   - scales: One for each block.
+  ///   - values: What the sixteen codes stand for, times their block's scale.
+  ///   - blockSize: Elements that share a scale.
+  ///   - shape: [d_out, d_in].
+  ///   - dtype: The type that the elements had.
+  ///   - device: Where unpacked elements go.
+  /// - Returns: nil if the numbers of codes, scales and values do not fit the shape.
+  public init?(
+    codes: [UInt8], scales: [Float], values: [Float], blockSize: Int, shape: [Int], dtype: DType,
+    device: Device
+  ) {
+    let count = shape.reduce(1, *)
+    guard blockSize > 0, values.count == 16, codes.count == (count + 1) / 2,
+      scales.count == (count + blockSize - 1) / blockSize
+    else { return nil }
+    self.shape = shape
+    self.dtype = dtype
+    self.codes = codes
+    self.values = values
+    self.blockSize = blockSize
+    self.scales = .plain(scales)
+    self.device = device
   }
 
-  private static func packedScales(
-    _ largest: [Float]
-  ) -> (codes: [Int8], groups: [Float], centre: Float) {
-    let centre = largest.isEmpty ? 0 : largest.reduce(0, +) / Float(largest.count)
-    var codes: [Int8] = []
-    var groups: [Float] = []
-    for start in stride(from: 0, to: largest.count, by: scalesPerGroup) {
-      let own = largest[start..<min(start + scalesPerGroup, largest.count)].map { $0 - centre }
-      let scale = (own.map(\.magnitude).max() ?? 0) / 127
-      groups.append(scale)
-      codes += own.map { scale > 0 ? Int8(max(-127, min(127, ($0 / scale).rounded()))) : 0 }
-    }
-    return (codes, groups, centre)
-  }
-
-  private static func scales(_ codes: [Int8], _ groups: [Float], _ centre: Float) -> [Float] {
-    codes.enumerated().map { max(0, Float($1) * groups[$0 / scalesPerGroup] + centre) }
-  }
+  public var byteCount: Int { codes.count + scales.byteCount }
 
   public func unpacked(_ dtype: DType) -> Tensor {
     let isNarrow = dtype == .bfloat16
     let result = Tensor.empty(shape, dtype: isNarrow ? .bfloat16 : .float32)
     let count = shape.reduce(1, *)
-    let scales = Self.scales(scaleCodes, groupScales, centre)
+    let scales = scales.unpacked
     result.withMutableBytes { target in
       codes.withUnsafeBufferPointer { codes in
         isNarrow
-          ? Self.fill(target.bindMemory(to: UInt16.self), count, codes, scales) {
+          ? fill(target.bindMemory(to: UInt16.self), count, codes, scales) {
             // The nearest bfloat16, halves to even.
             let bits = $0.bitPattern
             return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ ((bits >> 16) & 1)) >> 16)
           }
-          : Self.fill(target.bindMemory(to: Float.self), count, codes, scales) { $0 }
+          : fill(target.bindMemory(to: Float.self), count, codes, scales) { $0 }
       }
     }
     return result.to(dtype, device: device)
   }
 
   /// Writes a block at a time: sixteen products, then a look-up for each element.
-  private static func fill<Element>(
+  private func fill<Element>(
     _ target: UnsafeMutableBufferPointer<Element>, _ count: Int,
     _ codes: UnsafeBufferPointer<UInt8>, _ scales: [Float], _ convert: (Float) -> Element
   ) {

@@ -8,13 +8,13 @@ public protocol TextTask {
   /// Which task it is.
   var kind: TaskKind { get }
 
-  /// Mean loss of a training step, a scalar in nats.
+  /// Mean loss of a training step, a scalar in nats on the graph.
   ///
   /// - Parameters:
   ///   - rows: All rows.
   ///   - positions: Those of the step.
   ///   - random: Source of dropout.
-  /// - Returns: A scalar on the graph.
+  /// - Returns: The loss.
   /// - Throws: ``ApusError`` `.invalidData` for rows that the model cannot read.
   func loss(
     _ rows: TokenizedRows, _ positions: [Int], random: RandomStream
@@ -29,82 +29,28 @@ public protocol TextTask {
   func write(to folder: URL, like checkpoint: Checkpoint, labels: [String]) throws(ApusError)
 }
 
-/// One class a text.
-public struct ClassificationTask: TextTask {
-  /// The model that gives scores.
-  public let classifier: TextClassifier
-  private let device: Device
+/// A task that shows what the last layer sees, for methods that compare rows by it.
+public protocol FeatureTask: TextTask {
+  /// Mean loss of a training step, a scalar in nats, and what the last layer saw of each row.
+  ///
+  /// - Parameters:
+  ///   - rows: All rows.
+  ///   - positions: Those of the step.
+  ///   - random: Source of dropout; nil for none.
+  /// - Returns: A scalar and [B, D] in float32, both on the graph. Of a row with tokens to come, the
+  ///   features are those of its last token.
+  /// - Throws: ``ApusError`` `.invalidData` for rows that the model cannot read.
+  func run(
+    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream?
+  ) throws(ApusError) -> (loss: Tensor, features: Tensor)
 
-  /// The task of this model.
-  public init(_ classifier: TextClassifier, device: Device) {
-    self.classifier = classifier
-    self.device = device
-  }
-
-  public var kind: TaskKind { .sequenceClassification }
-
-  public func loss(
-    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream
-  ) throws(ApusError) -> Tensor {
-    classifier.loss(
-      try rows.batch(positions, device: device), labels: rows.targets(positions, device: device),
-      random: random)
-  }
-
-  public func sums(
-    _ rows: TokenizedRows, _ positions: [Int]
-  ) throws(ApusError) -> [String: Double] {
-    var scores = ClassificationScores()
-    let logits = classifier.evaluatedLogits(try rows.batch(positions, device: device))
-    scores.add(logits: logits, labels: rows.targets(positions, device: device))
-    return scores.sums
-  }
-
-  public func write(
-    to folder: URL, like checkpoint: Checkpoint, labels: [String]
-  ) throws(ApusError) {
-    try classifier.write(to: folder, like: checkpoint, labels: labels)
-  }
+  /// What the last layer sees of each row before it answers [B, D], in evaluation: of a row with a
+  /// response, the last token of its prompt.
+  func features(_ rows: TokenizedRows, _ positions: [Int]) throws(ApusError) -> Tensor
 }
 
-/// The next token of a response.
-public struct CausalLanguageTask: TextTask {
-  /// The model that scores what follows.
-  public let model: CausalLanguageModel
-  private let device: Device
-
-  /// The task of this model.
-  public init(_ model: CausalLanguageModel, device: Device) {
-    self.model = model
-    self.device = device
-  }
-
-  public var kind: TaskKind { .causalLanguageModel }
-
+extension FeatureTask {
   public func loss(
     _ rows: TokenizedRows, _ positions: [Int], random: RandomStream
-  ) throws(ApusError) -> Tensor {
-    model.loss(
-      try rows.batch(positions, device: device), targets: rows.nextTokens(positions),
-      random: random)
-  }
-
-  public func sums(
-    _ rows: TokenizedRows, _ positions: [Int]
-  ) throws(ApusError) -> [String: Double] {
-    let batch = try rows.batch(positions, device: device)
-    var scores = LanguageScores()
-    withoutGradient {
-      let (logits, targets) = model.scores(
-        batch, targets: rows.nextTokens(positions), random: nil)
-      scores.add(logits: logits, targets: targets)
-    }
-    return scores.sums
-  }
-
-  public func write(
-    to folder: URL, like checkpoint: Checkpoint, labels: [String]
-  ) throws(ApusError) {
-    try model.write(to: folder, like: checkpoint)
-  }
+  ) throws(ApusError) -> Tensor { try run(rows, positions, random: random).loss }
 }

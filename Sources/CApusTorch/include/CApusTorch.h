@@ -204,6 +204,9 @@ apus_tensor apus_lstsq(apus_tensor a, apus_tensor b);
 apus_tensor apus_uniform(
     const int64_t *sizes, int64_t rank, double low, double high, uint64_t seed, apus_dtype dtype,
     apus_device_kind kind, int index);
+/// As torch.manual_seed(seed) and uniform_ in Python do it: float32, on the CPU.
+apus_tensor apus_uniform_as_python(
+    const int64_t *sizes, int64_t rank, double low, double high, uint64_t seed);
 apus_tensor apus_normal(
     const int64_t *sizes, int64_t rank, double mean, double deviation, uint64_t seed,
     apus_dtype dtype, apus_device_kind kind, int index);

@@ -12,10 +12,16 @@ public protocol Parameterization: ProjectionAdapter {
   /// `lora_A.weight`; the names never change.
   var leaves: [(suffix: String, tensor: Tensor)] { get }
 
+  /// What a file holds of ``leaves``, which may be of a smaller inner dimension.
+  var stored: [(suffix: String, tensor: Tensor)] { get }
+
   /// r, the inner dimension at present.
   var rank: Int { get }
 
-  /// s, by which the low-rank product is multiplied; 1 if there is no such number.
+  /// The inner dimension of ``stored``.
+  var storedRank: Int { get }
+
+  /// s, by which the low-rank product is multiplied now; 1 if there is no such number.
   var scaling: Double { get }
 
   /// The factors if the change is s·BA and nothing else, by their suffixes.
@@ -28,6 +34,8 @@ public protocol Parameterization: ProjectionAdapter {
   func shapes(atRank rank: Int) -> [[Int]]?
 
   /// Replaces the leaves by such of another inner dimension, all zero; the scaling stays.
+  ///
+  /// Without effect for an adapter that has one rank only.
   func resize(toRank rank: Int)
 
   /// What it adds to the output, alone: for mixtures that weigh several.
@@ -44,9 +52,17 @@ public protocol Parameterization: ProjectionAdapter {
 }
 
 extension Parameterization {
+  public var stored: [(suffix: String, tensor: Tensor)] { leaves }
+
+  public var storedRank: Int { rank }
+
   public var factors: (a: String, b: String, scaling: Double)? { nil }
 
   public var shared: [(name: String, tensor: Tensor)] { [] }
+
+  public func shapes(atRank rank: Int) -> [[Int]]? { nil }
+
+  public func resize(toRank rank: Int) {}
 
   public func adapted(
     _ output: Tensor, input: Tensor, layer: Linear, pass: ForwardPass

@@ -2,7 +2,8 @@ internal import ApusBase
 public import ApusCore
 public import ApusTorch
 
-/// Low-rank adapter of one projection site: adds s·BAx to what the frozen layer returns.
+/// Low-rank adapter of one projection site: adds s·BAx to what the frozen layer returns, or
+/// s·B·diag(λ)·A·x if its ranks have factors.
 ///
 /// A starts random and B starts at zero, so a fresh adapter changes no bit of the model's output.
 /// The factors are float32; beside bfloat16 activations they are rounded for each use.
@@ -15,7 +16,10 @@ public final class LoRA: Parameterization {
   /// B, a leaf of the graph.
   public private(set) var b: Tensor
   /// s = alpha / r, or alpha / √r when stabilized for the rank.
-  public let scaling: Double
+  public private(set) var scaling: Double
+  private let configuredScaling: Double
+  /// λ [r], a factor for each rank; nil for ones.
+  var diagonal: Tensor?
   private let dropout: Dropout
 
   /// An adapter with start values: A uniform in ±1/√d_in, B zero.
@@ -34,6 +38,7 @@ public final class LoRA: Parameterization {
       .to(device: device).requiringGradient()
     b = Tensor.zeros([layer.outputs, rank], device: device).requiringGradient()
     self.scaling = scaling
+    configuredScaling = scaling
     self.dropout = Dropout(dropout)
   }
 
@@ -56,6 +61,9 @@ public final class LoRA: Parameterization {
     b = Tensor.zeros([b.size(0), rank], device: b.device).requiringGradient()
   }
 
+  /// Sets s; nil for that of the configuration.
+  func rescale(_ scaling: Double?) { self.scaling = scaling ?? configuredScaling }
+
   public func adapted(
     _ output: Tensor, input: Tensor, layer: Linear, pass: ForwardPass
   ) -> Tensor {
@@ -67,12 +75,16 @@ public final class LoRA: Parameterization {
     linear(inner(input, pass), weight: b.to(input.dtype)) * scaling
   }
 
-  /// A D(x) [T, r].
+  /// diag(λ) A D(x) [T, r].
   private func inner(_ input: Tensor, _ pass: ForwardPass) -> Tensor {
-    linear(dropout(input, pass, "lora"), weight: a.to(input.dtype))
+    let inner = linear(dropped(input, pass), weight: a.to(input.dtype))
+    return diagonal.map { inner * $0.to(input.dtype) } ?? inner
   }
 
+  /// D(x).
+  func dropped(_ input: Tensor, _ pass: ForwardPass) -> Tensor { dropout(input, pass, "lora") }
+
   public func change(of weight: Tensor) -> Tensor {
-    withoutGradient { matmul(b, a) * scaling }
+    withoutGradient { matmul(diagonal.map { b * $0 } ?? b, a) * scaling }
   }
 }

@@ -3,8 +3,6 @@ import ApusCore
 import ApusTorch
 import Testing
 
-@testable import ApusTraining
-
 /// A hook that does what closures say, and notes what was called.
 private final class Probe: StepHook {
   var calls: [String] = []
@@ -44,11 +42,12 @@ private final class Probe: StepHook {
   /// Losses of so many steps at η = 0.5.
   @discardableResult
   private func run(
-    _ hooks: [any StepHook], _ training: LocalTraining, steps: Int = 2
+    _ hooks: [any StepHook], _ training: LocalTraining, steps: Int = 2,
+    rules: StepRules = StepRules()
   ) throws -> [Double] {
     let phase = LocalPhase(
       trainables: [("x", x), ("y", y)], stepCount: steps, fullStepCount: steps, round: nil)
-    var stepper = try Stepper(phase, hooks: hooks, training)
+    var stepper = try Stepper(phase, hooks: hooks, training, rules: rules)
     try stepper.begin()
     defer { stepper.end() }
     var losses: [Double] = []
@@ -56,7 +55,7 @@ private final class Probe: StepHook {
       let step = LocalStep(phase, index: index, random: RandomStream(seed: 1))
       losses.append(
         try stepper.step(step, learningRate: 0.5) {
-          ((x - 1).squared.sum() + (y - 1).squared.sum()) / 2
+          (((x - 1).squared.sum() + (y - 1).squared.sum()) / 2, nil)
         })
     }
     return losses
@@ -126,6 +125,51 @@ private final class Probe: StepHook {
     for value in x.floats { #expect(abs(value - 1.3) < 1e-6) }
     // 0 → 0.5 → 0.5 − 0.5·(−0.5 + 0.2·0.5) = 0.7
     for value in y.floats { #expect(abs(value - 0.7) < 1e-6) }
+  }
+
+  @Test func `a factor on the rate and an exception from clipping act on the tensors they name`()
+    throws
+  {
+    var rules = StepRules()
+    rules.rateFactor = { $0 == "y" ? 0.5 : 1 }
+    rules.clips = { $0 == "x" }
+    try run([], training { $0.clipNorm = 1 }, steps: 1, rules: rules)
+    // The gradient of x has norm 2 and is halved; that of y is as it was.
+    for value in x.floats { #expect(abs(value - 0.25) < 1e-5) }
+    #expect(y.floats == [0.25, 0.25, 0.25])
+  }
+
+  @Test func `masks and penalties that stay the same need no hook of their own`() throws {
+    let masks = FixedMasks(NamedTensors(["x": Tensor([1, 0] as [Float], shape: [1, 2])]))
+    let pull = Penalty { step in step.phase.leaf("y").map { $0.sum() * -1 } }
+    #expect(try run([masks, pull], training(), steps: 1) == [3.5])
+    #expect(x.floats == [0.5, 0, 0.5, 0])
+    #expect(y.floats == [1, 1, 1])
+  }
+
+  @Test func `an optimizer goes on from its state as if there had been no pause`() throws {
+    let adam = training { $0.optimizer.kind = .adamw }
+    let phase = LocalPhase(
+      trainables: [("x", x), ("y", y)], stepCount: 4, fullStepCount: 4, round: nil)
+    func steps(_ count: Int, from state: NamedTensors) throws -> NamedTensors {
+      var rules = StepRules()
+      rules.rateFactor = { $0 == "y" ? 0.5 : 1 }
+      rules.optimizerState = state
+      var stepper = try Stepper(phase, hooks: [], adam, rules: rules)
+      for index in 0..<count {
+        _ = try stepper.step(
+          LocalStep(phase, index: index, random: RandomStream(seed: 1)), learningRate: 0.1
+        ) { ((x.squared + x * 3).sum() + (y.squared - y).sum(), nil) }
+      }
+      return stepper.optimizerState
+    }
+    _ = try steps(4, from: NamedTensors())
+    let (straight, other) = (x.detached().cloned(), y.detached().cloned())
+    x.fillInPlace(0)
+    y.fillInPlace(0)
+    _ = try steps(2, from: steps(2, from: NamedTensors()))
+    #expect(x.detached().isIdentical(to: straight))
+    #expect(y.detached().isIdentical(to: other))
   }
 
   @Test func `the run counts full rounds, also those in which a client did less`() {
