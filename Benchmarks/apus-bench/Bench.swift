@@ -6,6 +6,7 @@ struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "apus-bench", abstract: "Measure Apus against the floors of this machine.",
     subcommands: [
-      StepBench.self, AggregateBench.self, ServerCostBench.self, LanguageBench.self,
+      StepBench.self, AggregateBench.self, ServerCostBench.self, ServerCostCell.self,
+      LanguageBench.self,
     ])
 }

@@ -170,7 +170,13 @@ public struct Backbone: Sendable {
     weights.reduce(0) { $0 + $1.tensor.byteCount } + packed.values.reduce(0) { $0 + $1.byteCount }
   }
 
-  private func keepPacked(in model: Module) throws(ApusError) {
+  /// Whether a matrix is kept in fewer bits.
+  func isPacked(_ key: String) -> Bool { packed[key] != nil }
+
+  /// Gives the projections of a model the matrices that are kept in fewer bits.
+  ///
+  /// - Throws: ``ApusError`` `.shapeMismatch` for a matrix of another shape.
+  func keepPacked(in model: Module) throws(ApusError) {
     guard !packed.isEmpty else { return }
     for (key, parameter) in model.parameters {
       guard let matrix = packed[key] else { continue }

@@ -55,6 +55,11 @@ public struct Checkpoint: Sendable {
       ? weights.names.contains("lm_head.weight") : names.contains(architecture.languageClass)
   }
 
+  /// Whether its weights are those of a class of transformers whose name ends so.
+  func hasClass(_ suffix: String) -> Bool {
+    ((try? ModelCatalog.classNames(config)) ?? []).contains { $0.hasSuffix(suffix) }
+  }
+
   /// Tokens that the model has positions for; nil if `config.json` does not say.
   public var maxLength: Int? {
     let names = ["max_position_embeddings", "n_positions"]
