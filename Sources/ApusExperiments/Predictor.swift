@@ -43,6 +43,11 @@ public final class Predictor {
       return
     }
     let adapter = try AdapterFolder(reading: folder)
+    guard adapter.task?.hasHead ?? true else {
+      throw ApusError(
+        .unsupported, at: folder.path, "the adapter was trained to write, not to classify",
+        remedy: "Use it with \"apus generate\"")
+    }
     let opened = try Self.base(adapter, named: checkpoint, of: folder)
     let count = try Self.labelCount(adapter, opened, at: folder)
     let pooling = adapter.notes.flatMap { Pooling(rawValue: $0.pooling) } ?? opened.pooling

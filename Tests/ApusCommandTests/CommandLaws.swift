@@ -49,6 +49,8 @@ import Testing
     #expect(objects.output.split(separator: "\n").allSatisfy { $0.contains("\"ids\":[") })
     let wrong = try CommandProcess.run(adapted + ["--top-p", "2"], in: tiny.folder, input: "a\n")
     #expect(wrong.status == 78 && wrong.errors.contains("top-p"), "\(wrong.errors)")
+    let asked = try CommandProcess.run(["predict", "runs/tiny", "a"], in: tiny.folder)
+    #expect(asked.status == 65 && asked.errors.contains("apus generate"), "\(asked.errors)")
     let rows = try CommandProcess.run(["data", "tiny.yaml"], in: tiny.folder)
     #expect(rows.output.contains("owner 3"), "\(rows.errors)")
     let models = try CommandProcess.run(["models", "--format", "csv"], in: tiny.folder)
