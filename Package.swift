@@ -105,8 +105,9 @@ let package = Package(
       .executableTarget(
         name: "apus-bench",
         dependencies: [
-          "ApusBase", "ApusTorch", "ApusCore", "ApusModels", "ApusSimulation", "ApusExperiments",
-          "CJemalloc", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+          "ApusBase", "ApusTorch", "ApusCore", "ApusModels", "ApusMethods", "ApusSimulation",
+          "ApusExperiments", "CJemalloc",
+          .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         path: "Benchmarks/apus-bench", swiftSettings: settings, linkerSettings: linkToTorch),
       .testTarget(

@@ -101,7 +101,7 @@ public struct AdapterFolder: Sendable {
   /// - Throws: ``ApusError`` `.fileAccess` if it cannot be written or holds other files already.
   public func write(to folder: URL) throws(ApusError) {
     let tensors = tensors.map { $0 }
-    let config = try Self.bytes { 
+    let config = try Self.bytes {
       try configuration.peftBytes(
         baseModel: baseModel, task: task ?? .sequenceClassification, isTransposed: isTransposed)
     }
@@ -134,7 +134,10 @@ public struct AdapterFolder: Sendable {
   private var readme: String {
     let base = baseModel.map { "base_model: \(Self.quoted($0))\n" } ?? ""
     let isClassifier = task?.hasHead ?? true
-    let labels = notes.flatMap { $0.labels.isEmpty ? nil : $0 }.map { "Classes: \($0.labels.joined(separator: ", ")).\n\n" } ?? ""
+    let labels =
+      notes.flatMap { $0.labels.isEmpty ? nil : $0 }.map {
+        "Classes: \($0.labels.joined(separator: ", ")).\n\n"
+      } ?? ""
     let pooling = isClassifier ? notes.map { "Pooling: \($0.pooling).\n\n" } ?? "" : ""
     let opener =
       isClassifier

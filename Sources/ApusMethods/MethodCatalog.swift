@@ -17,6 +17,8 @@ public enum MethodCatalog {
     public let hasGlobalModel: Bool
     /// Whether each client uses a model of its own, to be measured on its own rows.
     public let hasPersonalModels: Bool
+    /// Whether a client's scaling is alpha / r of its own rank, rather than one for all ranks.
+    public let scalesByRank: Bool
     /// The method's own options with their defaults.
     public let defaultOptions: any MethodOptions
     /// Where the method is written, from the package's root.
@@ -30,6 +32,7 @@ public enum MethodCatalog {
       poolsData = method.poolsData
       hasGlobalModel = method.hasGlobalModel
       hasPersonalModels = method.hasPersonalModels
+      scalesByRank = method.scalesByRank
       defaultOptions = Method.Options()
       path = "Sources/ApusMethods/\(folder)/\(Method.self).swift"
       build = { options in (options as? Method.Options).map { Method($0) } }

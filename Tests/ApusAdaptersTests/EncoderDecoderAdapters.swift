@@ -38,7 +38,7 @@ import Testing
     }
 
     /// LoRA at the targets that the catalogue names for the architecture.
-    var customary: LoRAConfiguration {
+    var customary: AdapterConfiguration {
       lora {
         $0.rank = 3
         $0.targets = .names(checkpoint.architecture.defaultTargets)

@@ -1,4 +1,4 @@
-public import ApusBase
+internal import ApusBase
 public import ApusTorch
 
 /// The largest singular values of a matrix with their vectors, found from products with it alone.
@@ -34,8 +34,7 @@ public struct LeadingDirections {
     guard min(x.size(0), x.size(1)) > Self.dense else {
       let kept = min(rank, x.size(0), x.size(1))
       let (u, s, vt) = svd(x)
-      (self.u, self.s) = (u.sliced(1, 0..<kept), s.sliced(0, 0..<kept))
-      self.vt = vt.sliced(0, 0..<kept)
+      self.init(u.sliced(1, 0..<kept), s.sliced(0, 0..<kept), vt.sliced(0, 0..<kept))
       return
     }
     let transposed = x.matrixTransposed
@@ -70,12 +69,13 @@ public struct LeadingDirections {
     var found = Self.ritz(basis, images, rank)
     while count < limit {
       for _ in 0..<Self.patience where count < limit {
-        var block = transposedTimes(images[images.count - 1])
+        let block = transposedTimes(images[images.count - 1])
+        var next = block.sliced(1, 0..<min(width, limit - count))
         let whole = concatenated(basis, dim: 1)
+        // Twice, as what is left of a direction that was known is rounding, made long again by QR.
         for _ in 0..<2 {
-          block = block - matmul(whole, matmul(whole.matrixTransposed, block))
+          next = qr(next - matmul(whole, matmul(whole.matrixTransposed, next))).q
         }
-        let next = qr(block.sliced(1, 0..<min(width, limit - count))).q
         basis.append(next)
         images.append(times(next))
         count += next.size(1)
@@ -86,8 +86,10 @@ public struct LeadingDirections {
       // Written so that a matrix with NaN ends the search too.
       guard gap.norm([0]).max().item > 1e-5 * largest else { break }
     }
-    (u, s, vt) = found
+    self.init(found.u, found.s, found.vt)
   }
+
+  private init(_ u: Tensor, _ s: Tensor, _ vt: Tensor) { (self.u, self.s, self.vt) = (u, s, vt) }
 
   /// The best that a space of right vectors has to offer.
   private static func ritz(
