@@ -105,9 +105,9 @@ let package = Package(
       .executableTarget(
         name: "apus-bench",
         dependencies: [
-          "ApusBase", "ApusTorch", "ApusCore", "ApusModels", "ApusAdapters", "ApusSimulation",
-          "ApusExperiments", "ApusTokenizers",
-          "CJemalloc", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+          "ApusBase", "ApusTorch", "ApusCore", "ApusModels", "ApusAdapters", "ApusMethods",
+          "ApusSimulation", "ApusExperiments", "ApusTokenizers", "CJemalloc",
+          .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         path: "Benchmarks/apus-bench", swiftSettings: settings, linkerSettings: linkToTorch),
       .testTarget(

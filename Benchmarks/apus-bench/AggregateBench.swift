@@ -59,3 +59,12 @@ func peakMegabytes() -> Double {
   getrusage(.init(RUSAGE_SELF.rawValue), &usage)
   return Double(usage.ru_maxrss) / 1_000
 }
+
+/// Time that all threads of the process have computed so far, which others on the machine do not
+/// lengthen.
+func processorSeconds() -> Double {
+  var usage = rusage()
+  getrusage(.init(RUSAGE_SELF.rawValue), &usage)
+  let times = [usage.ru_utime, usage.ru_stime]
+  return times.reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) / 1e6 }
+}

@@ -41,7 +41,7 @@ struct FactoredServer {
     // SLoRA's server differs from FedIT's in the round of its switch.
     let round = Round(
       index: method == .sLoRA ? 4 : 0, total: 10, root: RandomStream(seed: 1))
-    let (before, clock) = (peakMegabytes(), ContinuousClock())
+    let before = peakMegabytes()
     var seconds = 0.0
     for client in 0..<clients {
       var update = Message(
@@ -49,15 +49,15 @@ struct FactoredServer {
         sampleCount: 1)
       update.fields["base_version"] = .int(0)
       try Tensor.check("update")
-      let begin = clock.now
+      let begin = processorSeconds()
       try server.absorb(
         update, from: ClientID(index: client, name: "client \(client)"), weight: 1, round: round)
-      seconds += (clock.now - begin) / .seconds(1)
+      seconds += processorSeconds() - begin
     }
-    let begin = clock.now
+    let begin = processorSeconds()
     _ = try server.finish(round: round)
     try Tensor.check("round")
-    return (seconds + (clock.now - begin) / .seconds(1), peakMegabytes() - before)
+    return (seconds + processorSeconds() - begin, peakMegabytes() - before)
   }
 
   private func factors(_ pairs: [FactorPair], _ stream: inout RandomStream) -> NamedTensors {
@@ -89,7 +89,7 @@ struct DenseServer {
 
   func measure(_ method: ServerCostMethod) throws -> (seconds: Double, megabytes: Double) {
     var stream = RandomStream(seed: 1)
-    let (before, clock) = (peakMegabytes(), ContinuousClock())
+    let before = peakMegabytes()
     var seconds = 0.0
     for _ in 0..<shape.denseSites {
       let size = [shape.size, shape.size]
@@ -100,7 +100,7 @@ struct DenseServer {
       for _ in 0..<clients {
         let a = Tensor.normal([shape.rank, shape.size], stream: &stream)
         let b = Tensor.normal([shape.size, shape.rank], stream: &stream)
-        let begin = clock.now
+        let begin = processorSeconds()
         if method == .sLoRA {
           sum.addInPlace(sum, factor: 0.01)
         } else if method != .frLoRA {
@@ -108,13 +108,13 @@ struct DenseServer {
         }
         meanA = meanA + a / Double(clients)
         meanB = meanB + b / Double(clients)
-        seconds += (clock.now - begin) / .seconds(1)
+        seconds += processorSeconds() - begin
       }
       if method == .sLoRA { sum.assignInPlace(sparse(&stream)) }
-      let begin = clock.now
+      let begin = processorSeconds()
       let factor = step(method, sum, meanA, meanB)
       try Tensor.check("dense step")
-      seconds += (clock.now - begin) / .seconds(1) * factor
+      seconds += (processorSeconds() - begin) * factor
     }
     let share = Double(shape.sites) / Double(shape.denseSites)
     let sums = Double(shape.sites - shape.denseSites) * Double(shape.size * shape.size) * 4 / 1e6

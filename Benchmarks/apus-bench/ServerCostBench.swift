@@ -11,7 +11,7 @@ import Foundation
 struct ServerCostBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "server-cost",
-    abstract: "Time and memory of a round's server step, against dense decompositions.")
+    abstract: "Processor time and memory of a round's server step, against dense matrices.")
 
   @ArgumentParser.OptionGroup var shape: ServerCostShape
 

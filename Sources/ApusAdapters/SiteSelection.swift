@@ -113,7 +113,7 @@ struct SiteSelection {
 }
 
 /// Values for single modules by expressions; of several that match, the first in the order of keys.
-private struct PatternTable<Value> {
+struct PatternTable<Value> {
   private let entries: [(expression: PathExpression, value: Value)]
 
   init(_ patterns: [String: Value], at place: String) throws(ApusError) {

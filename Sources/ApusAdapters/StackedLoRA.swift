@@ -29,20 +29,37 @@ struct StackedLoRA {
       } else {
         sum.add(matrix: member.adapter.change(of: weight), weight: 1)
       }
-      if let (u, v) = model.baseDelta.factors(of: member.path) {
-        sum.add(b: u.to(device: weight.device), a: v.to(device: weight.device), weight: 1)
-      } else if let delta = model.baseDelta.matrix(of: member.path) {
-        sum.add(matrix: delta.to(device: weight.device), weight: 1)
-      }
-      let parts = sum.truncated(toRank: .max, droppingUpTo: sum.norm * 0x1p-24)
-      let (u, v) =
-        parts ?? (Tensor.zeros([weight.size(0), 1]), Tensor.zeros([1, weight.size(1)]))
       for (suffix, _) in member.adapter.stored { tensors[stem + suffix] = nil }
-      tensors["\(stem)lora_B.weight"] = u.to(.float32).contiguous()
-      tensors["\(stem)lora_A.weight"] = v.to(.float32).contiguous()
-      ranks.append((member.path, u.size(1), 1))
+      let (a, b) = Self.factors(
+        of: sum, beside: model.baseDelta, at: member.path, shape: weight.shape)
+      tensors["\(stem)lora_B.weight"] = b
+      tensors["\(stem)lora_A.weight"] = a
+      ranks.append((member.path, a.size(0), 1))
     }
     configuration = set.configuration.asLoRA.stating(ranks)
     self.tensors = tensors
+  }
+
+  /// One LoRA with the scaling 1 that adds an adapter's product and a delta.
+  ///
+  /// - Parameters:
+  ///   - sum: s·BA.
+  ///   - delta: What is added to frozen weights.
+  ///   - path: The site.
+  ///   - shape: Of its weight, [d_out, d_in].
+  /// - Returns: A and B of as high a rank as it takes, 1 if there is nothing to add.
+  static func factors(
+    of sum: FactoredSum, beside delta: BaseDelta, at path: String, shape: [Int]
+  ) -> (a: Tensor, b: Tensor) {
+    var sum = sum
+    let device = sum.factors?.u.device ?? .cpu
+    if let (u, v) = delta.factors(of: path) {
+      sum.add(b: u.to(device: device), a: v.to(device: device), weight: 1)
+    } else if let matrix = delta.matrix(of: path) {
+      sum.add(matrix: matrix.to(device: device), weight: 1)
+    }
+    let parts = sum.truncated(toRank: .max, droppingUpTo: sum.norm * 0x1p-24)
+    let (u, v) = parts ?? (Tensor.zeros([shape[0], 1]), Tensor.zeros([1, shape[1]]))
+    return (v.to(.float32).contiguous(), u.to(.float32).contiguous())
   }
 }

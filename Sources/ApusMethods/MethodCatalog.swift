@@ -19,6 +19,8 @@ public enum MethodCatalog {
     public let hasPersonalModels: Bool
     /// Whether adapters of every kind can be trained, not LoRA alone.
     public let takesAnyAdapter: Bool
+    /// Whether a client's scaling is alpha / r of its own rank, rather than one for all ranks.
+    public let scalesByRank: Bool
     /// The method's own options with their defaults.
     public let defaultOptions: any MethodOptions
     /// Where the method is written, from the package's root.
@@ -33,6 +35,7 @@ public enum MethodCatalog {
       hasGlobalModel = method.hasGlobalModel
       hasPersonalModels = method.hasPersonalModels
       takesAnyAdapter = method.takesAnyAdapter
+      scalesByRank = method.scalesByRank
       defaultOptions = Method.Options()
       path = "Sources/ApusMethods/\(folder)/\(Method.self).swift"
       build = { options in (options as? Method.Options).map { Method($0) } }

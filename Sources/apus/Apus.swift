@@ -18,8 +18,8 @@ struct Apus: AsyncParsableCommand {
     version: ApusVersion.current,
     subcommands: [
       RunCommand.self, CompareCommand.self, RunsCommand.self, MethodsCommand.self, DataCommand.self,
-      PredictCommand.self, ExportCommand.self, TokenizeCommand.self, LogitsCommand.self,
-      GenerateCommand.self, ModelsCommand.self,
+      PredictCommand.self, ExportCommand.self, AggregateCommand.self, TokenizeCommand.self,
+      LogitsCommand.self, GenerateCommand.self, ModelsCommand.self,
       ClientWorkerCommand.self,
     ])
 

@@ -9,7 +9,7 @@ import Testing
 
 /// Laws of methods that change the frozen weights, on whole runs of a real (if tiny) BERT.
 @Suite struct ExactAggregationLaws {
-  @Test(arguments: ["fedex-lora", "flora"])
+  @Test(arguments: ["fedex-lora", "flora", "frlora", "flexlora", "slora"])
   func `workers and processes change no bit of the model`(method: String) async throws {
     let tiny = try TinyFederation()
     defer { tiny.remove() }
@@ -22,7 +22,22 @@ import Testing
     #expect(!BaseDelta(in: one).isEmpty)
   }
 
-  @Test(arguments: ["fedex-lora", "flora"])
+  @Test(arguments: ["hetlora", "legend", "lora-fair"])
+  func `workers change no bit of factors whose ranks are the clients' own`(
+    method: String
+  ) async throws {
+    let tiny = try TinyFederation()
+    defer { tiny.remove() }
+    let settings = [
+      "method.name=\(method)", "devices.fleet=edge", "federation.workload.flops-per-step=1e9",
+    ]
+    let one = try await tiny.global(named: "one", settings + ["engine.workers=1"])
+    let two = try await tiny.global(named: "two", settings + ["engine.workers=2"])
+    #expect(one.isIdentical(to: two))
+    #expect(BaseDelta(in: one).isEmpty)
+  }
+
+  @Test(arguments: ["fedex-lora", "flora", "frlora", "flexlora", "slora"])
   func `what is measured, written and merged is the same model`(method: String) async throws {
     let tiny = try TinyFederation()
     defer { tiny.remove() }
@@ -54,7 +69,7 @@ import Testing
     #expect(gap > 1e-4)
   }
 
-  @Test(arguments: ["fedex-lora", "flora"])
+  @Test(arguments: ["fedex-lora", "flora", "frlora", "hetlora"])
   func `clients that missed rounds train and measure like the others`(method: String) async throws {
     let tiny = try TinyFederation(rounds: 4)
     defer { tiny.remove() }

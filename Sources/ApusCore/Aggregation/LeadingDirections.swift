@@ -67,23 +67,31 @@ public struct LeadingDirections {
     var images = [times(basis[0])]
     var count = width
     var found = Self.ritz(basis, images, rank)
-    while count < limit {
-      for _ in 0..<Self.patience where count < limit {
-        var block = transposedTimes(images[images.count - 1])
+    var isWhole = false  // the space holds all that products with X can reach
+    while count < limit, !isWhole {
+      for _ in 0..<Self.patience where count < limit && !isWhole {
+        let block = transposedTimes(images[images.count - 1])
+        var next = block.sliced(1, 0..<min(width, limit - count))
         let whole = concatenated(basis, dim: 1)
+        func project() { next = next - matmul(whole, matmul(whole.matrixTransposed, next)) }
+        project()
+        let largest = found.s.max().item
+        isWhole = !(next.norm().item > 1e-10 * largest * largest)
+        guard !isWhole else { break }
+        // Again, as what is left of a known direction is rounding, made long by QR.
         for _ in 0..<2 {
-          block = block - matmul(whole, matmul(whole.matrixTransposed, block))
+          next = qr(next).q
+          project()
         }
-        let next = qr(block.sliced(1, 0..<min(width, limit - count))).q
+        next = qr(next).q
         basis.append(next)
         images.append(times(next))
         count += next.size(1)
       }
       found = Self.ritz(basis, images, rank)
       let gap = transposedTimes(found.u) - found.vt.matrixTransposed * found.s
-      let largest = found.s.max().item
       // Written so that a matrix with NaN ends the search too.
-      guard gap.norm([0]).max().item > 1e-5 * largest else { break }
+      guard gap.norm([0]).max().item > 1e-5 * found.s.max().item else { break }
     }
     self.init(found.u, found.s, found.vt)
   }

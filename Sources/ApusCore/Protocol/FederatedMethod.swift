@@ -32,6 +32,9 @@ public protocol FederatedMethod: Sendable {
   /// kind can be used with it; otherwise LoRA alone.
   static var takesAnyAdapter: Bool { get }
 
+  /// Whether a client's scaling is alpha / r of its own rank, rather than one for all ranks.
+  static var scalesByRank: Bool { get }
+
   /// Creates the method with options that were validated.
   init(_ options: Options)
 
@@ -51,6 +54,9 @@ public protocol FederatedMethod: Sendable {
 extension FederatedMethod {
   /// FedAvg: the mean by numbers of rows.
   public static var aggregation: Aggregation { Aggregation() }
+
+  /// One scaling.
+  public static var scalesByRank: Bool { false }
 
   /// Data stay on the clients.
   public static var poolsData: Bool { false }

@@ -37,6 +37,8 @@ public struct FlexLoRA: FederatedMethod {
     return training
   }
 
+  public static var scalesByRank: Bool { true }
+
   /// What can be chosen beside local training and aggregation.
   public struct Options: MethodOptions {
     /// The ranks of the clients.

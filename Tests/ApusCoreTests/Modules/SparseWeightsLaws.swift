@@ -32,7 +32,7 @@ import Testing
     let mask = SparsePlan(density: 0.4, seed: 1).mask("q", shape: [7, 5], rank: 2)
     let matrix = mask.matrix(of: mask.entries(of: weight))
     let allowed = mask.matrix(of: .ones([mask.count]))
-    #expect(matrix.isIdentical(to: weight * allowed))
+    expectClose(matrix, weight * allowed, absolute: 0, relative: 0)
     #expect(allowed.sum().item == Double(mask.count))
   }
 

@@ -1,0 +1,106 @@
+import ApusAdapters
+import ApusBase
+import ApusCore
+import ApusExperiments
+import ApusMethods
+import ApusTestSupport
+import ApusTorch
+import Foundation
+import Testing
+
+private let stem = "base_model.model.encoder.layer.0.attention.self.query"
+
+/// A PEFT folder of one site [6, 5] and a head, with alpha and rank of its own.
+private func writeFolder(
+  _ folder: URL, rank: Int, alpha: Int, seed: UInt64
+) throws -> Tensor {
+  var stream = RandomStream(seed: seed)
+  let (a, b) = (
+    Tensor.normal([rank, 5], stream: &stream), Tensor.normal([6, rank], stream: &stream)
+  )
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  try Safetensors.write(
+    [("\(stem).lora_A.weight", a), ("\(stem).lora_B.weight", b)], metadata: ["format": "pt"],
+    to: folder.appending(path: "adapter_model.safetensors"))
+  let config = """
+    {"peft_type": "LORA", "r": \(rank), "lora_alpha": \(alpha), "target_modules": ["query"],
+     "base_model_name_or_path": "tiny"}
+    """
+  try Data(config.utf8).write(to: folder.appending(path: "adapter_config.json"))
+  return matmul(b.to(.float64), a.to(.float64)) * (Double(alpha) / Double(rank))
+}
+
+/// Σ pₖ·sₖBₖAₖ of folders with these ranks and alphas, and the product of what a method writes.
+private func aggregated(
+  _ method: String, ranks: [Int], alphas: [Int], weights: [Double]
+) throws -> (found: Tensor, ideal: Tensor, metrics: Metrics) {
+  let place = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+  defer { try? FileManager.default.removeItem(at: place) }
+  var (folders, ideal): ([URL], Tensor) = ([], .zeros([6, 5], dtype: .float64))
+  for (index, rank) in ranks.enumerated() {
+    let folder = place.appending(path: "site\(index)")
+    let product = try writeFolder(folder, rank: rank, alpha: alphas[index], seed: UInt64(index))
+    ideal = ideal + product * (weights[index] / weights.reduce(0, +))
+    folders.append(folder)
+  }
+  let result = try AdapterAggregation(
+    folders, weights: weights, method: try MethodCatalog.entry(method))
+  let out = place.appending(path: "out")
+  try result.folder.write(to: out)
+  let written = try AdapterFolder(reading: out)
+  let pair = try #require(try written.factorPairs.first)
+  let (a, b) = (try #require(written.tensors[pair.a]), try #require(written.tensors[pair.b]))
+  return (
+    matmul(b.to(.float64), a.to(.float64)) * pair.scaling, ideal, result.metrics
+  )
+}
+
+private func relativeGap(_ result: (found: Tensor, ideal: Tensor, metrics: Metrics)) -> Double {
+  (result.found - result.ideal).norm().item / result.ideal.norm().item
+}
+
+@Suite struct AdapterAggregationLaws {
+  @Test(arguments: ["fedex-lora", "flora", "flexlora"])
+  func `exact methods write Σ pₖsₖBₖAₖ, whatever the alphas`(method: String) throws {
+    let result = try aggregated(
+      method, ranks: [2, 2, 2], alphas: [4, 4, 8], weights: [100, 250, 40])
+    #expect(relativeGap(result) < 1e-5)
+  }
+
+  @Test(arguments: ["flora", "flexlora"])
+  func `where ranks may differ they are exact too`(method: String) throws {
+    let result = try aggregated(
+      method, ranks: [1, 3, 2], alphas: [4, 4, 6], weights: [1, 2, 3])
+    #expect(relativeGap(result) < 1e-5)
+  }
+
+  @Test func `others write what their server makes, and report what it misses`() throws {
+    let fedit = try aggregated("fedit", ranks: [2, 2], alphas: [4, 4], weights: [1, 3])
+    let reported = try #require(fedit.metrics["aggregation_bias"])
+    #expect(abs(reported - relativeGap(fedit)) < 1e-5 && reported > 0.01)
+    let fair = try aggregated("lora-fair", ranks: [2, 2], alphas: [4, 4], weights: [1, 3])
+    #expect(relativeGap(fair) < relativeGap(fedit))
+    let het = try aggregated("hetlora", ranks: [1, 3], alphas: [4, 4], weights: [1, 3])
+    #expect(het.found.norm().item > 0)
+    #expect(het.metrics["mean_rank"] == 2)
+  }
+
+  @Test(arguments: ["frlora", "legend", "fedsa-lora"])
+  func `a server that needs more than the updates says so`(method: String) {
+    let error = #expect(throws: ApusError.self) {
+      try aggregated(method, ranks: [2, 2], alphas: [4, 4], weights: [1, 1])
+    }
+    #expect(error?.code == .unsupported)
+  }
+
+  @Test func `averages of unequal ranks, and weights that make none, are refused`() {
+    #expect(throws: ApusError.self) {
+      try aggregated("fedit", ranks: [1, 2], alphas: [4, 4], weights: [1, 1])
+    }
+    for weights in [[1.0, 0], [1, -1]] {
+      #expect(throws: ApusError.self) {
+        try aggregated("fedit", ranks: [2, 2], alphas: [4, 4], weights: weights)
+      }
+    }
+  }
+}
