@@ -17,7 +17,9 @@ public struct ExperimentData: Sendable {
   public init(_ experiment: Experiment) throws(ApusError) {
     let options = experiment.data
     let random = RandomStream(seed: experiment.seed).substream("data")
-    let dataset = try Self.read(options, path: options.train, in: experiment.folder, random: random)
+    let dataset = try Self.read(
+      options, path: options.train, in: experiment.folder, random: random,
+      labelNames: options.labels.isEmpty ? nil : options.labels)
     let policy: TestPolicy =
       if let test = options.test {
         .given(

@@ -19,6 +19,7 @@ struct Apus: AsyncParsableCommand {
     subcommands: [
       RunCommand.self, RunsCommand.self, MethodsCommand.self, DataCommand.self,
       PredictCommand.self, ExportCommand.self, TokenizeCommand.self, LogitsCommand.self,
+      FlowerCommand.self,
       ClientWorkerCommand.self,
     ])
 

@@ -19,7 +19,16 @@ struct RunCommand: AsyncParsableCommand {
       """)
 
   @ArgumentParser.OptionGroup var arguments: ExperimentArguments
+  @ArgumentParser.OptionGroup var place: RunArguments
 
+  func run() async throws {
+    let assembly = try Assembly(try arguments.load())
+    try await place.perform(assembly) { try await $0.run(observer: $1) }
+  }
+}
+
+/// Where a run is kept, and how much of it is shown.
+struct RunArguments: ParsableArguments {
   @Flag(help: "Go on with the run where it was left.")
   var resume = false
 
@@ -35,12 +44,20 @@ struct RunCommand: AsyncParsableCommand {
   @Flag(help: "Progress as one JSON object a line, and the result as the last.")
   var json = false
 
-  func run() async throws {
-    let experiment = try arguments.load()
+  /// Opens the run, shows its progress while `train` runs it, and what came of it.
+  ///
+  /// - Parameters:
+  ///   - assembly: The experiment, loaded.
+  ///   - train: Runs it; Ctrl-C and SIGTERM cancel it.
+  /// - Throws: ``ApusError`` for a folder that does not fit, and what `train` throws.
+  func perform(
+    _ assembly: Assembly,
+    _ train: @escaping @Sendable (ExperimentRun, @escaping SimulationObserver) async throws -> Void
+  ) async throws {
+    let experiment = assembly.experiment
     let folder = URL(fileURLWithPath: runs).appending(path: name ?? experiment.name)
     let display = ProgressDisplay.standard(quiet ? .quiet : json ? .json : nil)
     defer { display.close() }
-    let assembly = try Assembly(experiment)
     let run = try ExperimentRun(assembly, folder: folder, resuming: resume)
     for finding in assembly.data.findings { display.report(.notice(finding)) }
     display.report(
@@ -49,9 +66,9 @@ struct RunCommand: AsyncParsableCommand {
         rounds: experiment.federation.rounds))
     do {
       try await Interruption.cancelling {
-        _ = try await run.run(observer: { event in
+        try await train(run) { event in
           for event in RunProgress.events(of: event) { display.report(event) }
-        })
+        }
       }
     } catch {
       display.close()
