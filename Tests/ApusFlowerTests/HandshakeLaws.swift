@@ -1,5 +1,6 @@
 import ApusBase
 import Foundation
+import SwiftProtobuf
 import Testing
 
 @testable import ApusFlower

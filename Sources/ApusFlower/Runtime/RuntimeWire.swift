@@ -49,6 +49,9 @@ public final class FlowerTraffic: Sendable {
     public var sentBytes = 0
     /// Bytes of all answers' bodies.
     public var receivedBytes = 0
+
+    /// Nothing yet.
+    public init() {}
   }
 
   private let lock = NSLock()

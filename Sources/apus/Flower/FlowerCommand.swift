@@ -2,6 +2,7 @@ import ApusBase
 import ApusCore
 import ApusExperiments
 import ApusFlower
+import ApusMethods
 import ApusReports
 import ApusSimulation
 import ArgumentParser

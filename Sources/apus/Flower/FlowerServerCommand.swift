@@ -6,8 +6,6 @@ import ApusSimulation
 import ArgumentParser
 import Foundation
 
-extension FlowerDialect: ExpressibleByArgument {}
-
 /// `apus flower server`: the server's half of an experiment, behind a SuperLink.
 struct FlowerServerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -26,8 +24,16 @@ struct FlowerServerCommand: AsyncParsableCommand {
   @Option(help: "Runtime API of the SuperLink: its --host and --port.")
   var runtime = "127.0.0.1:8000"
 
+  /// What clients understand, as the command line spells it.
+  enum Clients: String, ExpressibleByArgument, CaseIterable {
+    case apus
+    case arrays
+
+    var dialect: FlowerDialect { self == .apus ? .apus : .arrays }
+  }
+
   @Option(help: "What clients understand: apus (apus flower client), or arrays (any Flower client).")
-  var clients = FlowerDialect.apus
+  var clients = Clients.apus
 
   @Option(help: "Seconds that a round waits for one client, joining included.")
   var deadline = 3600
@@ -54,7 +60,7 @@ struct FlowerServerCommand: AsyncParsableCommand {
     let assembly = try arguments.assemble(task.assignments)
     let site = try FlowerSite(assembly)
     try await task.withClients(
-      of: site, count: sites ?? assembly.clients.count, dialect: clients,
+      of: site, count: sites ?? assembly.clients.count, dialect: clients.dialect,
       deadline: .seconds(deadline)
     ) { runner in
       let known = sites == nil ? assembly : assembly.serving(try await runner.introductions())
@@ -82,7 +88,7 @@ enum FlowerLogLine {
         .joined(separator: ", ")
     case .measured(let rows):
       rows.filter { $0.client == nil }
-        .map { "\($0.scope) \($0.metric) \(Quantity.number($0.value))" }.joined(separator: ", ")
+        .map { "\($0.scope) \($0.metric) \(Quantity.number($0.value, digits: 4))" }.joined(separator: ", ")
     case .roundCommitted(let record):
       "round \(record.index + 1): \(record.updates) updates, "
         + "\(Quantity.exactBytes(record.uplinkBytes)) up, "

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusExperiments
 import ApusFlower
+import ApusMethods
 import ApusReports
 import ApusSimulation
 import ArgumentParser
