@@ -122,7 +122,7 @@ import Testing
     #expect(back.arrays()?.first?.array == array)
   }
 
-  @Test(arguments: [0, 40, 163])
+  @Test(arguments: [0, 40, 155])
   func `an object with a flipped bit is refused`(place: Int) throws {
     let packed = PackedMessage(FlowerMessage(Self.metadata, .content(Self.content)))
     let id = "214f7b7511228a7baddcc968d6cf4a265b7a8bc4f7794b65ac850f05b2cab54f"

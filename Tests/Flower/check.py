@@ -8,6 +8,7 @@ Exit status 1 if a check does not hold. Each check has a folder of its own with 
 
 import argparse
 import importlib
+import shutil
 import sys
 import tempfile
 import time
@@ -42,6 +43,7 @@ def main():
             continue
         if arguments.short and getattr(check, "is_long", False):
             continue
+        shutil.rmtree(root / name, ignore_errors=True)
         start = time.monotonic()
         try:
             said, mark = check(root / name), "ok  "
