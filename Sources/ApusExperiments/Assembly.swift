@@ -136,6 +136,7 @@ public struct Assembly: Sendable {
   /// The same experiment as a server sees it whose clients hold rows that it has never seen.
   ///
   /// - Parameter introduced: Place, name and number of training rows of every client.
+  /// - Returns: The experiment with these clients.
   public func serving(_ introduced: [(id: ClientID, sampleCount: Int)]) -> Assembly {
     var assembly = self
     assembly.clients = introduced.map { id, count in

@@ -41,7 +41,8 @@ import Testing
   @Test func `Fortran's order becomes C's`() throws {
     let columns = Self.file("|u1", fortran: true, shape: "(2, 3)", elements: [1, 4, 2, 5, 3, 6])
     let array = try FlowerArray(npy: columns, at: "test")
-    #expect(array == FlowerArray(dtype: "uint8", shape: [2, 3], elements: Data([1, 2, 3, 4, 5, 6])))
+    #expect(
+      array == FlowerArray(dtype: "uint8", shape: [2, 3], elements: Data([1, 2, 3, 4, 5, 6])))
   }
 
   @Test func `files of version 2 are read`() throws {

@@ -149,7 +149,8 @@ import Testing
     #expect(try await node(roster, 1) == 40)
   }
 
-  @Test func `a client whose node left fails at once, and is back with its next node`() async throws {
+  @Test func `a client whose node left fails at once, and is back with its next node`() async throws
+  {
     let roster = Roster(clients: 1, greet: introductions([40: 0, 41: 0])) { _ in }
     await join(roster, [40])
     await join(roster, [])

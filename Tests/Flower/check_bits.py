@@ -25,6 +25,7 @@ def same(folder, experiment, clients, *flags):
         return f"same bits, {payload:,} B of messages, {wire:,.0f} B on the wire"
 
 
+@results.short
 def check_same_bits_fedit(folder):
     """The plain case."""
     return same(folder, experiments.write(folder), 2)

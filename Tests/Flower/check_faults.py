@@ -6,7 +6,6 @@ import time
 import experiments
 import results
 from federation import Federation, require, run_apus
-from results import long
 
 
 def statuses(run):
@@ -22,7 +21,6 @@ def reasons(run):
     return [row[0] for row in results.query(run, "SELECT text FROM events")]
 
 
-@long
 def check_killed_supernode(folder):
     """A SuperNode that dies in mid-round: the round goes on without it, and it may come back."""
     experiment = experiments.write(folder, rounds=4, **{"local-epochs": 8})
@@ -47,7 +45,6 @@ def check_killed_supernode(folder):
         return f"rounds went on: {ends}"
 
 
-@long
 def check_killed_client(folder):
     """A client's process that dies in mid-round: Flower reports it, the next one takes over."""
     experiment = experiments.write(folder, rounds=3, **{"local-epochs": 40})
@@ -70,6 +67,7 @@ def check_killed_client(folder):
         return f"{ends}; {'; '.join(reasons(run))[:120]}"
 
 
+@results.short
 def check_restarted_superlink(folder):
     """A SuperLink that forgets everything: the run stops at a point to resume from, same bits."""
     experiment = experiments.write(folder, rounds=4, **{"local-epochs": 8})
@@ -130,6 +128,7 @@ def check_stopped_and_resumed_with_client_states(folder):
         return f"stopped after {rounds} of 4 rounds, resumed, same bits"
 
 
+@results.short
 def check_slow_client(folder):
     """A client past the deadline: the round goes on without it."""
     experiment = experiments.write(folder, rounds=2)

@@ -26,6 +26,7 @@ def drive(folder, strategy, clients):
     return experiment, results.tensors(final.read_bytes())
 
 
+@results.short
 def check_python_fedavg(folder):
     """FedAvg of Flower over clients of Apus is FedIT of Apus, up to rounding."""
     experiment, final = drive(folder, "fedavg", 2)
@@ -64,8 +65,7 @@ def check_python_clients(folder):
         for place, (_, port) in enumerate(nodes):
             federation.start(
                 f"superexec{place}", FLWR / "flower-superexec", "--insecure",
-                "--runtime-api-address", f"127.0.0.1:{port}",
-                "--disable-runtime-dependency-installation")
+                "--runtime-api-address", f"127.0.0.1:{port}")
         server = federation.server(experiment, "--clients", "arrays")
         federation.submit(
             PYTHON_CLIENT, "--run-config",

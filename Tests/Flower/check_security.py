@@ -12,6 +12,7 @@ def secret(path, text):
     return path
 
 
+@results.short
 def check_secured(folder):
     """All of Flower's protections switched on: the run is the same to the bit."""
     experiment = experiments.write(folder, rounds=2)
@@ -38,6 +39,7 @@ def check_secured(folder):
         return "TLS, node keys and secrets on; same bits"
 
 
+@results.short
 def check_intruders(folder):
     """A plaintext node, nodes without a known key, wrong secrets, a foreign authority."""
     experiment = experiments.write(folder, rounds=1)

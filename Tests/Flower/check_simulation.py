@@ -5,6 +5,7 @@ import results
 from federation import APP, Federation, require, run_apus
 
 
+@results.short
 def check_simulation(folder):
     """As many clients as --federation-config says; no Ray, no SuperNode."""
     experiment = experiments.write(folder, clients=2, rounds=2)

@@ -164,13 +164,13 @@ class Federation:
         """Starts Flower's own process for server apps in Python."""
         return self.start(
             "superexec", FLWR / "flower-superexec", *self.trust, "--runtime-api-address",
-            f"127.0.0.1:{self.port}", "--disable-runtime-dependency-installation", *flags)
+            f"127.0.0.1:{self.port}", *flags)
 
     def submit(self, app=APP, *flags):
         """`flwr run`."""
         done = subprocess.run(
             [FLWR / "flwr", "run", app, "check", *flags], env=self.environment, text=True,
-            capture_output=True)
+            capture_output=True, timeout=600)
         require(done.returncode == 0, f"flwr run failed: {(done.stdout + done.stderr).strip()[-300:]}")
         return done.stdout
 

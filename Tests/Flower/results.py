@@ -10,9 +10,9 @@ from pathlib import Path
 from federation import require
 
 
-def long(check):
-    """Marks a check that waits for a timeout of Flower's."""
-    check.is_long = True
+def short(check):
+    """Marks a check of the short form: a minute at most, and no PyTorch."""
+    check.is_short = True
     return check
 
 

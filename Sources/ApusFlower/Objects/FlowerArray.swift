@@ -103,7 +103,10 @@ struct FlowerArray: Sendable, Equatable {
     var index = shape.map { _ in 0 }
     for _ in 0..<(columns.count / max(1, width)) {
       var (offset, stride) = (0, width)
-      for (place, size) in zip(index, shape) { (offset, stride) = (offset + place * stride, stride * size) }
+      for (place, size) in zip(index, shape) {
+        offset += place * stride
+        stride *= size
+      }
       result.append(columns[offset..<(offset + width)])
       for axis in index.indices.reversed() {
         index[axis] += 1

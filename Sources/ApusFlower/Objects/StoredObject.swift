@@ -2,9 +2,9 @@ import ApusBase
 import Crypto
 import Foundation
 
-/// One object of Flower's store: a type, the ids of its children, a body. Its id is its hash.
+/// One object of Flower's store: a type, the ids of its children, a body.
 ///
-/// Bytes: ASCII head `<type> <child ids joined by commas> <length of the body>`, a zero byte, the
+/// Its bytes: ASCII head `<type> <child ids joined by commas> <length of the body>`, a zero byte, the
 /// body. The id is the SHA-256 of all of them, so equal parts of messages are stored once.
 struct StoredObject: Sendable {
   /// The types that the store knows.

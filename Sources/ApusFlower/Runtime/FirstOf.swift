@@ -2,7 +2,7 @@
 ///
 /// - Parameters:
 ///   - body: Whose result is wanted.
-///   - beside: Loops that end by cancelling.
+///   - loops: Loops that end by cancelling.
 ///   - ending: Hears why everything ends, before the members are waited for.
 /// - Returns: What `body` returns.
 /// - Throws: What `body` or a loop throws; of a cancelled task, what `body` throws.

@@ -23,6 +23,7 @@ struct RuntimeAPI: Sendable {
   ///   - secret: Secret of the process isolation, if there is one.
   ///   - report: Hears, once, that nobody answers yet.
   ///   - pause: Waits.
+  /// - Returns: The interface, ready for calls.
   /// - Throws: ``ApusError`` `.unsupported` for a version that was not tested, `.invalidConfig` if
   ///   the two sides disagree about TLS.
   static func connect(

@@ -9,7 +9,8 @@ struct TaskSession: Sendable {
   /// What is the matter, and with whose settings; starts the task's life in Flower's books.
   func input() async throws -> Flwr_Proto_PullTaskInputResponse {
     try await api.call(
-      "pull-task-input", Flwr_Proto_PullTaskInputRequest(), Flwr_Proto_PullTaskInputResponse.self, token: token, once: true)
+      "pull-task-input", Flwr_Proto_PullTaskInputRequest(), Flwr_Proto_PullTaskInputResponse.self,
+      token: token, once: true)
   }
 
   /// Says that the task is alive; it dies after 60 silent seconds.
@@ -30,6 +31,8 @@ struct TaskSession: Sendable {
   ///
   /// - Parameter ids: Of the instructions whose answers are wanted; empty for a client's app,
   ///   which gets the one instruction of its task.
+  /// - Returns: The messages that are there.
+  /// - Throws: ``ApusError`` if nobody answers; then a message may be lost.
   func messages(_ ids: [String] = []) async throws -> [AnnouncedMessage] {
     var request = Flwr_Proto_PullAppMessagesRequest()
     request.messageIds = ids
@@ -109,6 +112,7 @@ struct TaskSession: Sendable {
   ///   - details: A sentence for people.
   ///   - context: The context that came with the input.
   ///   - seconds: How long clients computed; a simulation must say.
+  /// - Throws: ``RuntimeRefusal`` if Flower does not know the task any more.
   func finish(
     _ status: String, details: String = "", context: Flwr_Proto_Context, seconds: Double? = nil
   ) async throws {

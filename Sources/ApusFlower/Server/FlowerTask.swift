@@ -74,8 +74,10 @@ public final class FlowerTask: Sendable {
     let runner = FlowerRunner(link, clients: count, local: site.runner)
     return try await firstOf(
       body: { try await body(runner) },
-      beside: [{ [session] in try await link.watchNodes(session) }, { try await link.watchMail() }]
-    ) { await mailbox.close($0) }
+      beside: [
+        { [session] in try await link.watchNodes(session) }, { try await link.watchMail() },
+      ],
+      ending: { await mailbox.close($0) })
   }
 
   /// Pushes lines to Flower's log until cancelled.

@@ -91,6 +91,7 @@ actor Roster {
   ///   - client: The client's index.
   ///   - deadline: How long to wait for a client that never joined. One that left is not waited for.
   ///   - place: Round and client, for the error.
+  /// - Returns: The node's id.
   /// - Throws: ``ApusError`` `.runState` if there is none.
   func node(
     of client: Int, by deadline: ContinuousClock.Instant, place: String

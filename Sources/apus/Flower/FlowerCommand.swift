@@ -29,7 +29,7 @@ struct FlowerCommand: AsyncParsableCommand {
 
 /// How to reach Flower.
 struct FlowerArguments: ParsableArguments {
-  @Option(help: "PEM file of the authorities that signed Flower's certificate; none for plain HTTP.")
+  @Option(help: "PEM file of the authority of Flower's certificate; none for plain HTTP.")
   var rootCertificates: String?
 
   @Option(help: "The file that Flower got as --superexec-auth-secret-file.")

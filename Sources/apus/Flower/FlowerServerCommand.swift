@@ -32,7 +32,7 @@ struct FlowerServerCommand: AsyncParsableCommand {
     var dialect: FlowerDialect { self == .apus ? .apus : .arrays }
   }
 
-  @Option(help: "What clients understand: apus (apus flower client), or arrays (any Flower client).")
+  @Option(help: "What clients understand: apus (apus flower client) or arrays (any client).")
   var clients = Clients.apus
 
   @Option(help: "Seconds that a round waits for one client, joining included.")
@@ -88,7 +88,8 @@ enum FlowerLogLine {
         .joined(separator: ", ")
     case .measured(let rows):
       rows.filter { $0.client == nil }
-        .map { "\($0.scope) \($0.metric) \(Quantity.number($0.value, digits: 4))" }.joined(separator: ", ")
+        .map { "\($0.scope) \($0.metric) \(Quantity.number($0.value, digits: 4))" }.joined(
+          separator: ", ")
     case .roundCommitted(let record):
       "round \(record.index + 1): \(record.updates) updates, "
         + "\(Quantity.exactBytes(record.uplinkBytes)) up, "
