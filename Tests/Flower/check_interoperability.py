@@ -41,18 +41,18 @@ def check_python_fedadam(folder):
     """A server optimizer of Flower's."""
     _, final = drive(folder, "fedadam", 2)
     initial = results.tensors((folder / "initial/adapter_model.safetensors").read_bytes())
-    moved = results.distance(initial, final)
+    moved = results.movement(initial, final)
     require(moved > 1e-3, "nothing moved")
-    return f"{len(final)} tensors, moved by {moved:.2f} of the greatest value"
+    return f"{len(final)} tensors, moved by {moved:.3f} at most"
 
 
 def check_python_krum(folder):
     """An aggregation of Flower's that looks at each update by itself."""
     _, final = drive(folder, "krum", 3)
     initial = results.tensors((folder / "initial/adapter_model.safetensors").read_bytes())
-    moved = results.distance(initial, final)
+    moved = results.movement(initial, final)
     require(moved > 1e-3, "nothing moved")
-    return f"{len(final)} tensors, moved by {moved:.2f} of the greatest value"
+    return f"{len(final)} tensors, moved by {moved:.3f} at most"
 
 
 def check_python_clients(folder):

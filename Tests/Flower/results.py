@@ -47,6 +47,11 @@ def distance(one, other):
     return worst
 
 
+def movement(one, other):
+    """Greatest difference of two adapters."""
+    return max(max(abs(a - b) for a, b in zip(values, other[name])) for name, values in one.items())
+
+
 def query(run, text):
     """Rows of a run's database."""
     with sqlite3.connect(f"file:{Path(run) / 'run.sqlite'}?mode=ro", uri=True) as database:

@@ -7,7 +7,8 @@ import Foundation
 ///
 /// An instruction has `arrays`, one for each tensor under its Hugging Face PEFT name, and `config`
 /// with the brief's fields and `server-round`, from 1. A reply to `train` has `arrays` and `metrics`
-/// with `num-examples`; one to `evaluate` has `metrics`. bfloat16, which NumPy lacks, travels as float32.
+/// with `num-examples`; one to `evaluate` has `metrics`. bfloat16, which NumPy lacks, travels as
+/// float32; and fractions that arrive become float32, as some strategies compute in float64.
 enum ArrayContent {
   static let arrays = "arrays"
   static let config = "config"
@@ -86,9 +87,10 @@ enum ArrayContent {
           .invalidMessage, at: "\(place), \(name)", "there is no tensor of \(array.dtype)",
           remedy: "Send float32")
       }
-      tensors[name] = array.elements.withUnsafeBytes {
+      let tensor = array.elements.withUnsafeBytes {
         Tensor(bytes: $0, shape: array.shape, dtype: dtype)
       }
+      tensors[name] = dtype.isFloatingPoint ? tensor.to(.float32) : tensor
     }
     try Tensor.check(place)
     return NamedTensors(tensors)

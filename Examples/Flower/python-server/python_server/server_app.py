@@ -27,5 +27,6 @@ def main(grid: Grid, context: Context) -> None:
         initial_arrays=ArrayRecord({name: Array(values) for name, values in initial.items()}),
         num_rounds=config["num-server-rounds"],
     )
-    final = {name: array.numpy() for name, array in result.arrays.items()}
+    # Some strategies compute in float64; an adapter is kept in float32.
+    final = {name: array.numpy().astype("float32") for name, array in result.arrays.items()}
     save_file(final, config["final-adapter"], metadata={"format": "pt"})
