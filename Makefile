@@ -39,7 +39,8 @@ consumer: setup ## Builds and runs a package that depends on this one.
 flower-check: build ## Checks Apus on Flower, with real processes on loopback; FORM=--short for a part.
 	@scripts/flower-check $(FORM)
 
-bench: build ## Measures this machine: Apus beside libtorch's own speed.
+bench: setup ## Measures this machine: Apus beside libtorch's own speed.
+	swift build -c release
 	Benchmarks/run
 
 clean: ## Removes build products; keeps .venv and runs/.

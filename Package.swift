@@ -42,6 +42,12 @@ let torch: [Target] = [
     linkerSettings: ["torch", "torch_cpu", "c10"].map { .linkedLibrary($0) }),
 ]
 
+/// The allocator of the programs; a library leaves that choice to the program that it is part of.
+let jemalloc: [Target] = [
+  .target(
+    name: "CJemalloc", linkerSettings: [.linkedLibrary("jemalloc", .when(platforms: [.linux]))])
+]
+
 let package = Package(
   name: "apus",
   platforms: [.macOS(.v15)],
@@ -63,7 +69,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", "4.0.0"..<"5.0.0"),
   ],
   targets:
-    torch
+    torch + jemalloc
     + room("ApusBase", [])
     + room("ApusTorch", ["ApusBase", "CApusTorch"], tests: ["ApusTestSupport"])
     + room("ApusCore", ["ApusBase", "ApusTorch"], tests: ["ApusTestSupport"])
@@ -76,7 +82,7 @@ let package = Package(
       [
         "ApusBase", "ApusTorch", "ApusCore", "ApusTokenizers", "ApusModels", "ApusAdapters",
         "ApusDatasets",
-      ])
+      ], tests: ["ApusTestSupport"])
     + room("ApusMethods", ["ApusBase", "ApusTorch", "ApusCore"])
     + room(
       "ApusSimulation",
@@ -113,14 +119,15 @@ let package = Package(
         dependencies: [
           "ApusBase", "ApusTorch", "ApusCore", "ApusTokenizers", "ApusModels", "ApusAdapters",
           "ApusDatasets", "ApusTraining", "ApusMethods", "ApusSimulation", "ApusExperiments",
-          "ApusFlower", "ApusReports", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+          "ApusFlower", "ApusReports", "CJemalloc",
+          .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: settings, linkerSettings: linkToTorch),
       .executableTarget(
         name: "apus-bench",
         dependencies: [
           "ApusBase", "ApusTorch", "ApusCore", "ApusModels", "ApusSimulation", "ApusExperiments",
-          .product(name: "ArgumentParser", package: "swift-argument-parser"),
+          "CJemalloc", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         path: "Benchmarks/apus-bench", swiftSettings: settings, linkerSettings: linkToTorch),
       .testTarget(

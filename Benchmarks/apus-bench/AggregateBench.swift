@@ -54,7 +54,7 @@ struct AggregateBench: ParsableCommand {
 }
 
 /// The process's peak of resident memory so far.
-private func peakMegabytes() -> Double {
+func peakMegabytes() -> Double {
   var usage = rusage()
   getrusage(.init(RUSAGE_SELF.rawValue), &usage)
   return Double(usage.ru_maxrss) / 1_000

@@ -23,17 +23,21 @@ public struct AdapterNotes: Sendable, Equatable, Codable {
 /// An adapter as Hugging Face PEFT keeps it: `adapter_config.json` and `adapter_model.safetensors`.
 public struct AdapterFolder: Sendable {
   /// Where the adapter acts, and its ranks.
-  public var configuration: LoRAConfiguration
+  public var configuration: AdapterConfiguration
   /// Its tensors, by the names that PEFT gives them.
   public var tensors: NamedTensors
   /// Hub name or folder of the checkpoint that it was trained on; nil if the folder does not say.
   public var baseModel: String?
   /// What PEFT does not know; nil in folders that Apus did not write.
   public var notes: AdapterNotes?
+  /// What the adapter was trained for; nil if the folder does not say.
+  public var task: AdapterTask?
+  /// Whether the checkpoint keeps the adapted matrices with their axes exchanged, as GPT-2's does.
+  var isTransposed = false
 
   /// Collects what a folder will hold.
   init(
-    configuration: LoRAConfiguration, tensors: NamedTensors, baseModel: String?,
+    configuration: AdapterConfiguration, tensors: NamedTensors, baseModel: String?,
     notes: AdapterNotes?
   ) {
     self.configuration = configuration
@@ -51,7 +55,10 @@ public struct AdapterFolder: Sendable {
   ///   `.unsupported` for another kind of adapter or for pickled tensors.
   public init(reading folder: URL) throws(ApusError) {
     let config = try JSONNode(contentsOf: folder.appendingPathComponent("adapter_config.json"))
-    configuration = try LoRAConfiguration(peft: config)
+    configuration = try AdapterConfiguration(peft: config)
+    task = try AdapterTask(peft: config["task_type"])
+    let isTransposed = config["fan_in_fan_out"]
+    self.isTransposed = isTransposed.exists ? try isTransposed.bool() : false
     let name = config["base_model_name_or_path"]
     baseModel = name.exists ? try name.string() : nil
     let stored = try ShardedSafetensors(folder: folder, stem: "adapter_model")
@@ -70,7 +77,7 @@ public struct AdapterFolder: Sendable {
 
   /// Classes of the head that the folder holds, the rows of its last layer; nil if it holds none.
   public var classCount: Int? {
-    let layers = AdaptedModel.headNames + AdaptedModel.headNames.map { "\($0).out_proj" }
+    let layers = TrainedModules.headNames + TrainedModules.headNames.map { "\($0).out_proj" }
     let names = layers.map { "\(AdaptedModel.prefix)\($0).weight" }
     return names.lazy.compactMap { tensors[$0]?.shape.first }.first
   }
@@ -94,7 +101,10 @@ public struct AdapterFolder: Sendable {
   /// - Throws: ``ApusError`` `.fileAccess` if it cannot be written or holds other files already.
   public func write(to folder: URL) throws(ApusError) {
     let tensors = tensors.map { $0 }
-    let config = try Self.bytes { try configuration.peftBytes(baseModel: baseModel) }
+    let config = try Self.bytes { 
+      try configuration.peftBytes(
+        baseModel: baseModel, task: task ?? .sequenceClassification, isTransposed: isTransposed)
+    }
     let notes = try notes.map { (notes) throws(ApusError) in
       try Self.bytes {
         let encoder = JSONEncoder()
@@ -123,23 +133,26 @@ public struct AdapterFolder: Sendable {
   /// The model card: front matter that the Hub reads, then how to open the adapter.
   private var readme: String {
     let base = baseModel.map { "base_model: \(Self.quoted($0))\n" } ?? ""
-    let labels = notes.map { "Classes: \($0.labels.joined(separator: ", ")).\n\n" } ?? ""
-    let pooling = notes.map { "Pooling: \($0.pooling).\n\n" } ?? ""
+    let task = task ?? .sequenceClassification
+    let names = notes?.labels ?? []
+    let labels = names.isEmpty ? "" : "Classes: \(names.joined(separator: ", ")).\n\n"
+    let pooling = task.hasHead ? notes.map { "Pooling: \($0.pooling).\n\n" } ?? "" : ""
+    let alpha = configuration.kind == .vera ? "" : ", alpha \(configuration.alpha)"
     return """
       ---
       \(base)library_name: peft
-      pipeline_tag: text-classification
+      pipeline_tag: \(task.hubTag)
       tags:
-      - lora
+      - \(configuration.kind.rawValue)
       - federated-learning
       - apus
       ---
 
-      # LoRA adapter
+      # \(configuration.kind.title) adapter
 
-      Rank \(configuration.rank), alpha \(configuration.alpha), trained with Apus.
+      Rank \(configuration.rank)\(alpha), trained with Apus.
 
-      \(labels)\(pooling)Open it with `peft.AutoPeftModelForSequenceClassification`, or with Apus.
+      \(labels)\(pooling)Open it with `peft.\(task.pythonClass)`, or with Apus.
 
       """
   }
@@ -173,7 +186,8 @@ extension AdaptedModel {
 
   private func loadAll(_ tensors: NamedTensors) throws(ApusError) {
     let known = storedValues
-    let missing = trainables.map(\.name).filter { tensors[$0] == nil }
+    let needed = trainables.map(\.name) + adapters[0].shared.names
+    let missing = needed.filter { tensors[$0] == nil }
     let unexpected = tensors.names.filter { known[$0] == nil }
     for (what, names) in [("misses", missing), ("has an unexpected", unexpected)] {
       guard let first = names.first else { continue }
@@ -182,26 +196,45 @@ extension AdaptedModel {
         "the adapter \(what) tensor \(first) (\(names.count) in all)",
         remedy: "Take both files of the adapter, and the base model, from one training")
     }
-    try load(tensors.filtered { name in trainables.contains { $0.name == name } })
-    try loadHead(tensors)
+    let own = Dictionary(uniqueKeysWithValues: trainables.map { ($0.name, $0.leaf.shape) })
+    for (name, tensor) in tensors {
+      guard let shape = own[name], shape != tensor.shape else { continue }
+      throw ApusError(  // the ranks of a folder are those of its configuration
+        .shapeMismatch, at: name, "expected shape \(shape), got \(tensor.shape)",
+        remedy: "Take both files of the adapter, and the base model, from one training")
+    }
+    try load(tensors.filtered { own[$0] != nil })
+    try loadFrozen(tensors)
   }
 
-  /// The adapter as it is now, ready to be written.
+  /// A set of adapters as it is now, ready to be written.
   ///
   /// With a base delta, one LoRA of higher rank that adds both.
   ///
   /// - Parameters:
+  ///   - set: One of ``adapters``; nil for the standard one.
   ///   - baseModel: Hub name or folder of the checkpoint.
   ///   - notes: What PEFT has no place for.
+  ///   - task: What the model was trained for.
   /// - Returns: Copies; later training does not change them.
-  public func folder(baseModel: String?, notes: AdapterNotes) -> AdapterFolder {
-    guard !baseDelta.isEmpty else {
-      return AdapterFolder(
-        configuration: configuration, tensors: storedValues, baseModel: baseModel, notes: notes)
+  public func folder(
+    of set: AdapterSet? = nil, baseModel: String?, notes: AdapterNotes,
+    task: AdapterTask = .sequenceClassification
+  ) -> AdapterFolder {
+    let set = set ?? adapters[0]
+    var folder: AdapterFolder
+    if baseDelta.isEmpty {
+      folder = AdapterFolder(
+        configuration: set.storedConfiguration, tensors: storedValues(of: set),
+        baseModel: baseModel, notes: notes)
+    } else {
+      let stacked = StackedLoRA(self, set)
+      folder = AdapterFolder(
+        configuration: stacked.configuration, tensors: stacked.tensors, baseModel: baseModel,
+        notes: notes)
     }
-    let stacked = StackedLoRA(self)
-    return AdapterFolder(
-      configuration: stacked.configuration, tensors: stacked.tensors, baseModel: baseModel,
-      notes: notes)
+    folder.task = task
+    folder.isTransposed = isStoredTransposed
+    return folder
   }
 }

@@ -24,7 +24,7 @@ struct SiteSelection {
   /// - Throws: ``ApusError`` `.silentFailure` that names a target without a match and its nearest
   ///   module, `.invalidConfig` for a malformed pattern or a rank above the projection's lengths.
   init(
-    in model: Module, _ configuration: LoRAConfiguration, strictly: Bool
+    in model: Module, _ configuration: AdapterConfiguration, strictly: Bool
   ) throws(ApusError) {
     var sites: [(path: String, site: ProjectionSite)] = []
     model.walk { path, module in
@@ -43,8 +43,9 @@ struct SiteSelection {
         !configuration.modulesToSave.contains(where: { Self.lies(path, in: $0) }),
         Self.isInLayers(path, configuration)
       else { continue }
-      let rank = ranks[path] ?? configuration.rank
-      guard rank <= min(site.base.inputs, site.base.outputs) else {
+      let rank = ranks[path] ?? configuration.startRank
+      // The matrices of VeRA are frozen, and may be larger than the projection.
+      guard configuration.kind == .vera || rank <= min(site.base.inputs, site.base.outputs) else {
         throw ApusError(
           .invalidConfig, at: "rank",
           "\(rank) exceeds what \(path) [\(site.base.outputs), \(site.base.inputs)] can hold",
@@ -99,7 +100,7 @@ struct SiteSelection {
   }
 
   /// PEFT asks for the layer only where a name matched by its ending.
-  private static func isInLayers(_ path: String, _ configuration: LoRAConfiguration) -> Bool {
+  private static func isInLayers(_ path: String, _ configuration: AdapterConfiguration) -> Bool {
     guard !configuration.layers.isEmpty, case .names(let names) = configuration.targets,
       !names.contains(path)
     else { return true }

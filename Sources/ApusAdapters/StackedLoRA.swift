@@ -10,46 +10,39 @@ internal import ApusTorch
 /// - Source: card FedEx-LoRA, "Pitfalls": one LoRA of B̄ beside the residual's factors.
 struct StackedLoRA {
   /// Ranks and alphas of the stacked adapter; the rest as in the model's.
-  let configuration: LoRAConfiguration
+  let configuration: AdapterConfiguration
   /// Tensors of its folder.
   let tensors: NamedTensors
 
-  init(_ model: AdaptedModel) {
-    var tensors = model.storedValues
-    var configuration = model.configuration
-    configuration.useRSLoRA = false
-    (configuration.rankPattern, configuration.alphaPattern) = ([:], [:])
-    var ranks: [String: Int] = [:]
-    for pair in model.factorPairs {
-      guard let a = tensors[pair.a], let b = tensors[pair.b] else { continue }
+  init(_ model: AdaptedModel, _ set: AdapterSet) {
+    var tensors = model.storedValues(of: set)
+    for (name, _) in set.shared { tensors[name] = nil }
+    var ranks: [(path: String, rank: Int, scaling: Double)] = []
+    for member in set.members {
+      let weight = member.site.base.weight.value
+      let stem = "\(AdaptedModel.prefix)\(member.path)."
       var sum = FactoredSum()
-      sum.add(b: b, a: a, weight: pair.scaling)
-      if let delta = model.baseDelta.sites[pair.site] {
-        let factors = Self.factors(of: delta.to(device: b.device))
-        sum.add(b: factors.u, a: factors.v, weight: 1)
+      if let factors = member.adapter.factors, let a = tensors[stem + factors.a],
+        let b = tensors[stem + factors.b]
+      {
+        sum.add(b: b, a: a, weight: member.adapter.scaling)
+      } else {
+        sum.add(matrix: member.adapter.change(of: weight), weight: 1)
+      }
+      if let (u, v) = model.baseDelta.factors(of: member.path) {
+        sum.add(b: u.to(device: weight.device), a: v.to(device: weight.device), weight: 1)
+      } else if let delta = model.baseDelta.matrix(of: member.path) {
+        sum.add(matrix: delta.to(device: weight.device), weight: 1)
       }
       let parts = sum.truncated(toRank: .max, droppingUpTo: sum.norm * 0x1p-24)
       let (u, v) =
-        parts ?? (Tensor.zeros([b.size(0), 1]), Tensor.zeros([1, a.size(1)]))
-      tensors[pair.b] = u.to(.float32).contiguous()
-      tensors[pair.a] = v.to(.float32).contiguous()
-      ranks[pair.site] = u.size(1)
+        parts ?? (Tensor.zeros([weight.size(0), 1]), Tensor.zeros([1, weight.size(1)]))
+      for (suffix, _) in member.adapter.stored { tensors[stem + suffix] = nil }
+      tensors["\(stem)lora_B.weight"] = u.to(.float32).contiguous()
+      tensors["\(stem)lora_A.weight"] = v.to(.float32).contiguous()
+      ranks.append((member.path, u.size(1), 1))
     }
-    let highest = ranks.values.max() ?? 1
-    (configuration.rank, configuration.alpha) = (highest, Double(highest))
-    for (site, rank) in ranks where rank != highest {
-      configuration.rankPattern[site] = rank
-      configuration.alphaPattern[site] = Double(rank)
-    }
-    self.configuration = configuration
+    configuration = set.configuration.asLoRA.stating(ranks)
     self.tensors = tensors
-  }
-
-  /// A matrix as a product with the identity, on its shorter side.
-  private static func factors(of matrix: Tensor) -> (u: Tensor, v: Tensor) {
-    let (rows, columns) = (matrix.size(0), matrix.size(1))
-    let identity = Tensor.range(0, min(rows, columns)).oneHot(classes: min(rows, columns))
-      .to(.float32, device: matrix.device)
-    return rows <= columns ? (identity, matrix) : (matrix, identity)
   }
 }

@@ -15,7 +15,7 @@ struct TrainedParameters {
   ///   - strictly: Whether every module to train must exist.
   /// - Throws: ``ApusError`` `.silentFailure` that names a module which does not exist.
   init(
-    in model: Module, _ configuration: LoRAConfiguration, _ choices: [SiteSelection.Choice],
+    in model: Module, _ configuration: AdapterConfiguration, _ choices: [SiteSelection.Choice],
     strictly: Bool
   ) throws(ApusError) {
     var chosen = Self.below(configuration.modulesToSave, in: model)

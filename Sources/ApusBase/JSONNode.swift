@@ -9,9 +9,12 @@ public struct JSONNode: @unchecked Sendable {
   private let value: Any?
   private let file: String
   private let path: String
+  /// Whether the file has the key, if only with null.
+  public let isStated: Bool
 
   private init(value: Any?, file: String, path: String) {
     self.value = value is NSNull ? nil : value
+    isStated = value != nil
     self.file = file
     self.path = path
   }

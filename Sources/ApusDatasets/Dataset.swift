@@ -6,6 +6,8 @@ public struct Example: Hashable, Sendable {
   public let text: String
   /// The second text of a pair, such as a hypothesis; nil for a single text.
   public let pair: String?
+  /// The text that is to follow, for models that write; nil if no column of answers was chosen.
+  public let response: String?
   /// Class index into ``Dataset/labelNames``; nil if the data set has no labels.
   public let label: Int?
   /// Natural owner of the row, such as a writer or a language; nil if none was chosen.
@@ -14,11 +16,12 @@ public struct Example: Hashable, Sendable {
   public let source: SourcePlace
 
   public init(
-    text: String, pair: String? = nil, label: Int? = nil, client: String? = nil,
-    source: SourcePlace
+    text: String, pair: String? = nil, response: String? = nil, label: Int? = nil,
+    client: String? = nil, source: SourcePlace
   ) {
     self.text = text
     self.pair = pair
+    self.response = response
     self.label = label
     self.client = client
     self.source = source

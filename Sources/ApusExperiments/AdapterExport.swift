@@ -22,7 +22,8 @@ extension Assembly {
     let model = try makeModel(of: values)
     let base = try CheckpointLocator.publicName(
       of: experiment.model.checkpoint, from: experiment.folder)
-    try model.adapted.folder(baseModel: base, notes: notes).write(to: folder)
+    try model.adapted.folder(baseModel: base, notes: notes, task: model.task.kind.adapterTask)
+      .write(to: folder)
   }
 
   /// Writes the backbone with the trained tensors merged into it, as a checkpoint folder.
@@ -34,7 +35,7 @@ extension Assembly {
   public func writeMerged(_ values: NamedTensors, to folder: URL) throws(ApusError) {
     let model = try makeModel(of: values)
     model.adapted.merge()
-    try model.classifier.write(
+    try model.task.write(
       to: folder, like: backbone.checkpoint, labels: data.federated.dataset.labelNames)
   }
 
@@ -53,27 +54,67 @@ extension Assembly {
         remedy: "Export the run of a method with a global model")
     }
     let archive = try RunArchive(run)
-    guard let round = try round ?? archive.checkpoints().last else {
-      throw ApusError(
-        .runState, at: run.path, "the run has committed no round",
-        remedy: "Resume it with \"apus run --resume\"")
-    }
+    guard let round = try round ?? archive.checkpoints().last else { throw Self.noRound(run) }
     var server = try makeServer()
     try server.restore(archive.snapshot(after: round))
     return server.global
   }
 
+  /// The adapter that one client of a run would use after the last committed round.
+  ///
+  /// - Parameters:
+  ///   - client: The client's name.
+  ///   - run: Folder of a run of this experiment.
+  /// - Returns: The trainable tensors, by their Hugging Face names.
+  /// - Throws: ``ApusError`` `.invalidConfig` if there is no such client, `.unsupported` if the client
+  ///   uses no adapter of its own, `.runState` if the run has committed no round.
+  public func adapter(ofClient client: String, in run: URL) throws -> NamedTensors {
+    guard let id = clients.map(\.id).first(where: { $0.name == client }) else {
+      throw ApusError(
+        .invalidConfig, at: "client", "there is no client \"\(client)\"",
+        remedy: Spelling.remedy(for: client, allowed: clients.map(\.id.name)))
+    }
+    let archive = try RunArchive(run)
+    guard let last = try archive.checkpoints().last else { throw Self.noRound(run) }
+    var server = try makeServer()
+    try server.restore(archive.snapshot(after: last))
+    let root = RandomStream(seed: experiment.seed)
+    let brief = try server.brief(
+      for: id, round: Round(index: last, total: experiment.federation.rounds, root: root))
+    var half = try method.client(
+      ClientSetting(
+        id: id, trainer: makeTrainer(of: id), training: experiment.training,
+        factorPairs: factorPairs))
+    if let state = try archive.clientState(of: id.index) {
+      try half.restore(Snapshot(encoded: state, at: "\(client), state"))
+    }
+    guard let adapter = half.ownAdapter(beside: brief) else {
+      throw ApusError(
+        .unsupported, at: "client \(client)",
+        "clients of \(experiment.method.card.name) use no single adapter of their own",
+        remedy: "Export the global model, or the run of another method")
+    }
+    return adapter
+  }
+
+  private static func noRound(_ run: URL) -> ApusError {
+    ApusError(
+      .runState, at: run.path, "the run has committed no round",
+      remedy: "Resume it with \"apus run --resume\"")
+  }
+
   private func makeModel(of global: NamedTensors) throws(ApusError) -> WorkerModel {
     let model = try makeModel()
     try model.adapted.load(BaseDelta(in: global))
-    try model.adapted.load(global.withoutBaseDelta)
+    try model.load(global.withoutBaseDelta)
     return model
   }
 
   private var notes: AdapterNotes {
     let pooling = experiment.model.pooling ?? backbone.checkpoint.pooling
     return AdapterNotes(
-      pooling: pooling.rawValue, labels: data.federated.dataset.labelNames,
+      pooling: pooling.rawValue,
+      labels: experiment.task.kind.adapterTask.hasHead ? data.federated.dataset.labelNames : [],
       maxLength: experiment.model.maxLength)
   }
 }

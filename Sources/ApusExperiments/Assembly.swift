@@ -28,6 +28,8 @@ public struct Assembly: Sendable {
   public let initial: NamedTensors
   /// The LoRA pairs among them.
   public let factorPairs: [FactorPair]
+  /// The frozen weights of the adapted projections.
+  private let weights: NamedTensors
   let method: any FederatedMethod
   let rows: TokenizedRows
   let testRows: TokenizedRows
@@ -51,8 +53,9 @@ public struct Assembly: Sendable {
     self.experiment = experiment
     self.data = data
     self.tokenizer = tokenizer
-    rows = try TokenizedRows(data.federated.dataset, tokenizer: tokenizer, maxLength: limit)
-    testRows = try TokenizedRows(data.federated.test, tokenizer: tokenizer, maxLength: limit)
+    let read = try Self.reader(experiment, checkpoint, tokenizer, limit)
+    rows = try read(data.federated.dataset)
+    testRows = try read(data.federated.test)
     backbone = try Backbone(
       checkpoint, precision: experiment.model.precision,
       device: try experiment.model.resolvedDevice())
@@ -65,16 +68,18 @@ public struct Assembly: Sendable {
       FederationClient(
         id: id, sampleCount: positions[.train]?.count ?? 0, training: experiment.training)
     }
-    let model = try Self.makeModel(experiment, data, backbone)
-    initial = model.adapted.values
-    factorPairs = model.adapted.factorPairs
+    let model = try Self.makeModel(experiment, data, backbone, method.modelExtension)
+    initial = model.values
+    factorPairs = model.adapted.adapters[0].factorPairs
+    weights = model.adapted.frozenWeights
     LibTorch.releaseUnusedMemory()  // what parsing and tokenizing needed
   }
 
   /// How the run goes on, as this method needs it.
   ///
   /// Relative paths start from the experiment's folder. With data in one place there is one client
-  /// to draw. A method without a global model has the clients' own measured.
+  /// to draw. A method with personal models has the clients' own measured, and one without a global
+  /// model nothing else.
   public var simulationOptions: SimulationOptions {
     var options = experiment.federation
     if !options.sampling.cohortFile.isEmpty {
@@ -83,25 +88,43 @@ public struct Assembly: Sendable {
     }
     if experiment.method.poolsData {
       options.sampling = CohortSampling()
-    } else if !experiment.method.hasGlobalModel {
+    } else if experiment.method.hasPersonalModels {
       if options.evaluation.clientSplits.isEmpty {
         options.evaluation.clientSplits = options.evaluation.splits
       }
-      options.evaluation.splits = []
+      if !experiment.method.hasGlobalModel { options.evaluation.splits = [] }
     }
     return options
   }
 
+  /// Numbers of parameters: of what crosses, and of what each client keeps to itself.
+  public var parameterCounts: (shared: Int, personal: Int) {
+    let personal = initial.filtered(method.isPersonal).elementCount
+    return (initial.elementCount - personal, personal)
+  }
+
   /// Makes the server's half, as it is before the first round.
   public func makeServer() throws -> any ServerHalf {
-    try method.server(
+    let traits = try traits()
+    return try method.server(
       ServerSetting(
-        initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation))
+        initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation,
+        random: RandomStream(seed: experiment.seed).substream("server"), weights: weights,
+        device: traits))
+  }
+
+  /// What a client's device can do.
+  func device(of client: ClientID) throws(ApusError) -> DeviceTraits { try traits()(client) }
+
+  private func traits() throws(ApusError) -> @Sendable (ClientID) -> DeviceTraits {
+    let fleet = try experiment.devices.makeFleet(root: RandomStream(seed: experiment.seed))
+    let workload = experiment.federation.workload
+    return { fleet.device(of: $0.index).traits(for: workload) }
   }
 
   /// Makes the host of one worker: a module tree of its own over the shared weights.
   public func makeHost() throws(ApusError) -> any ClientHost {
-    TrainingHost(self, model: try Self.makeModel(experiment, data, backbone))
+    TrainingHost(self, model: try Self.makeModel(experiment, data, backbone, method.modelExtension))
   }
 
   /// Makes the runner of clients on threads of this process, as the section `engine` says.
@@ -125,7 +148,7 @@ public struct Assembly: Sendable {
 
   /// Makes the model with its adapters at their start values.
   public func makeModel() throws(ApusError) -> WorkerModel {
-    try Self.makeModel(experiment, data, backbone)
+    try Self.makeModel(experiment, data, backbone, method.modelExtension)
   }
 
   /// Rows of one client by split.
@@ -145,10 +168,54 @@ public struct Assembly: Sendable {
     return assembly
   }
 
+  /// How rows become tokens for the task.
+  private static func reader(
+    _ experiment: Experiment, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ limit: Int
+  ) throws(ApusError) -> (Dataset) throws(ApusError) -> TokenizedRows {
+    let task = experiment.task
+    switch task.kind {
+    case .sequenceClassification:
+      return { (rows) throws(ApusError) in
+        try TokenizedRows(rows, tokenizer: tokenizer, maxLength: limit)
+      }
+    case .causalLanguageModel:
+      let source: PromptFormat.Source =
+        if let template = try task.promptTemplate {
+          .template(template)
+        } else {
+          .chat(try ChatTemplate(contentsOf: checkpoint.folder))
+        }
+      let format = PromptFormat(
+        source, tokenizer: tokenizer, endToken: try checkpoint.stopTokens.first)
+      return { (rows) throws(ApusError) in
+        try TokenizedRows(
+          rows, format: format, maxLength: limit, responseOnly: task.responseOnly)
+      }
+    }
+  }
+
   private static func makeModel(
-    _ experiment: Experiment, _ data: ExperimentData, _ backbone: Backbone
+    _ experiment: Experiment, _ data: ExperimentData, _ backbone: Backbone,
+    _ parts: ModelExtension
   ) throws(ApusError) -> WorkerModel {
     let random = RandomStream(seed: experiment.seed).substream("model")
+    let targets = backbone.checkpoint.architecture.defaultTargets
+    if experiment.task.kind == .causalLanguageModel {
+      let model = try backbone.makeLanguageModel()
+      let adapted = try AdaptedModel(
+        model, experiment.adapter(targets: targets, heads: []),
+        random: random.substream("adapter"))
+      try adapted.extend(by: parts, random: random.substream("extension"))
+      guard parts.companion == nil else {
+        throw ApusError(
+          .unsupported, at: "method, \(experiment.method.card.id)",
+          "a companion classifies, and the task is to write",
+          remedy: "Use the task sequence-classification, or another method")
+      }
+      return WorkerModel(
+        task: CausalLanguageTask(model, device: backbone.device), adapted: adapted,
+        device: backbone.device)
+    }
     let labels = data.federated.dataset.labelNames
     guard labels.count >= 2 else {
       throw ApusError(
@@ -160,8 +227,18 @@ public struct Assembly: Sendable {
       labels: labels.count, pooling: experiment.model.pooling ?? backbone.checkpoint.pooling,
       random: random.substream("head"))
     let adapted = try AdaptedModel(
-      classifier, experiment.adapter, random: random.substream("adapter"))
-    return WorkerModel(classifier: classifier, adapted: adapted, device: backbone.device)
+      classifier, experiment.adapter(targets: targets, heads: classifier.headNames),
+      random: random.substream("adapter"))
+    try adapted.extend(by: parts, random: random.substream("extension"))
+    let companion = try parts.companion.map { (plan) throws(ApusError) in
+      Companion(
+        plan, vocabulary: try backbone.checkpoint.vocabularySize,
+        outputs: plan.output == .scores ? labels.count : classifier.classifier.inputs,
+        device: backbone.device, random: random.substream("companion"))
+    }
+    let task = ClassificationTask(classifier, companion: companion, device: backbone.device)
+    return WorkerModel(
+      task: task, adapted: adapted, companion: companion, device: backbone.device)
   }
 }
 

@@ -15,12 +15,16 @@ public struct Experiment: Sendable {
   public var name: String
   /// Seed of all chance.
   public var seed: UInt64
-  /// The backbone and its task.
+  /// The backbone.
   public var model: ModelOptions
+  /// What the model is trained to do.
+  public var task: TaskOptions
   /// Rows, split and partition.
   public var data: DataOptions
   /// The adapter and the head.
-  public var adapter: LoRAConfiguration
+  public var adapter: AdapterConfiguration
+  /// Which settings of the adapter the file leaves to the architecture and the task.
+  private let adapterDefaults: Set<String>
   /// The method.
   public var method: MethodCatalog.Entry
   /// The method's own options.
@@ -48,15 +52,18 @@ public struct Experiment: Sendable {
   /// - Throws: ``ApusError`` `.fileAccess` if it cannot be read, `.invalidConfig` with line and
   ///   field for everything that is wrong in it.
   public init(contentsOf url: URL, assignments: [String] = []) throws(ApusError) {
-    let text: String
-    do { text = try String(contentsOf: url, encoding: .utf8) } catch {
+    try self.init(
+      parsing: Self.text(of: url), file: url.lastPathComponent,
+      folder: url.deletingLastPathComponent(), assignments: assignments)
+  }
+
+  /// The text of an experiment file.
+  static func text(of url: URL) throws(ApusError) -> String {
+    do { return try String(contentsOf: url, encoding: .utf8) } catch {
       throw ApusError(
         .fileAccess, at: url.path, "the experiment file cannot be read",
         remedy: "Check the path and that it is UTF-8 text", cause: error)
     }
-    try self.init(
-      parsing: text, file: url.lastPathComponent, folder: url.deletingLastPathComponent(),
-      assignments: assignments)
   }
 
   /// Reads an experiment from text.
@@ -78,25 +85,27 @@ public struct Experiment: Sendable {
     name = header.name.isEmpty ? (file as NSString).deletingPathExtension : header.name
     seed = header.seed
     model = try OptionReader.read(top["model"])
+    task = try OptionReader.read(top["task"])
     data = try OptionReader.read(top["data"])
-    adapter = try Self.adapter(top["adapter"])
+    adapter = try Self.adapter(top["adapter"], of: method.entry)
+    adapterDefaults = Set(
+      ["targets", "modules-to-save"].filter { top["adapter"][$0].node == nil })
     self.method = method.entry
     methodOptions = method.options
     training = try OptionReader.read(top["training"], over: method.entry.localTraining)
-    aggregation = try OptionReader.read(top["aggregation"])
+    aggregation = try OptionReader.read(top["aggregation"], over: method.entry.aggregation)
     federation = try OptionReader.read(top["federation"])
     devices = try OptionReader.read(top["devices"])
     engine = try OptionReader.read(top["engine"])
     self.folder =
       header.folder.isEmpty ? folder : URL(fileURLWithPath: header.folder, isDirectory: true)
-    source = try top.serialized(with: ["folder": self.folder.path])
+    source = try top.without(["compare"]).serialized(with: ["folder": self.folder.path])
   }
 
   /// The sections of an experiment file.
   static let sections = [
-    "name", "seed", "folder", "model", "data", "adapter", "method", "training", "aggregation",
-    "federation",
-    "devices", "engine",
+    "name", "seed", "folder", "model", "task", "data", "adapter", "method", "training",
+    "aggregation", "federation", "devices", "engine", "compare",
   ]
 
   /// The entries above the sections.
@@ -131,11 +140,29 @@ public struct Experiment: Sendable {
     return (entry, options as? any MethodOptions ?? entry.defaultOptions)
   }
 
-  private static func adapter(_ node: ConfigurationNode) throws(ApusError) -> LoRAConfiguration {
-    if let kind = node["kind"].node?.string, kind.lowercased() != "lora" {
+  /// The adapter on a model of this architecture: what the file leaves out is as PEFT chooses it.
+  ///
+  /// - Parameters:
+  ///   - targets: The architecture's customary projections.
+  ///   - heads: The paths of the layers beside the backbone, which train as a whole.
+  /// - Returns: The configuration with them where the file says nothing.
+  func adapter(targets: [String], heads: [String]) -> AdapterConfiguration {
+    var resolved = adapter
+    if adapterDefaults.contains("targets") { resolved.targets = .names(targets) }
+    if adapterDefaults.contains("modules-to-save") { resolved.modulesToSave = heads }
+    return resolved
+  }
+
+  private static func adapter(
+    _ node: ConfigurationNode, of method: MethodCatalog.Entry
+  ) throws(ApusError) -> AdapterConfiguration {
+    let adapter: AdapterConfiguration = try OptionReader.read(node)
+    guard adapter.kind == .lora || method.takesAnyAdapter else {
+      let others = MethodCatalog.all.filter(\.takesAnyAdapter).map(\.card.id)
       throw node["kind"].error(
-        "there is no adapter \"\(kind)\"", remedy: Spelling.remedy(for: kind, allowed: ["lora"]))
+        "\(method.card.name) is made for the factors of lora, not for \(adapter.kind.rawValue)",
+        remedy: "Choose kind: lora, or one of the methods \(others.joined(separator: ", "))")
     }
-    return try OptionReader.read(node.without(["kind"]))
+    return adapter
   }
 }

@@ -1,6 +1,7 @@
 public import ApusBase
 public import ApusCore
 public import ApusDatasets
+import ApusTraining
 import Foundation
 
 /// The rows of an experiment and who holds them.
@@ -17,14 +18,16 @@ public struct ExperimentData: Sendable {
   public init(_ experiment: Experiment) throws(ApusError) {
     let options = experiment.data
     let random = RandomStream(seed: experiment.seed).substream("data")
+    let columns = options.columns.selection(
+      needsClasses: experiment.task.kind == .sequenceClassification)
     let dataset = try Self.read(
-      options, path: options.train, in: experiment.folder, random: random,
+      options, columns, path: options.train, in: experiment.folder, random: random,
       labelNames: options.labels.isEmpty ? nil : options.labels)
     let policy: TestPolicy =
       if let test = options.test {
         .given(
           try Self.read(
-            options, path: test, in: experiment.folder, random: random,
+            options, columns, path: test, in: experiment.folder, random: random,
             labelNames: dataset.labelNames))
       } else if options.testRows == .holdOut {
         .holdOut(fraction: options.testShare)
@@ -75,22 +78,40 @@ public struct ExperimentData: Sendable {
   }
 
   private static func read(
-    _ options: DataOptions, path: String, in folder: URL, random: RandomStream,
-    labelNames: [String]? = nil
+    _ options: DataOptions, _ columns: ColumnSelection, path: String, in folder: URL,
+    random: RandomStream, labelNames: [String]? = nil
   ) throws(ApusError) -> Dataset {
-    let file = URL(fileURLWithPath: path, relativeTo: folder)
+    let files = try files(URL(fileURLWithPath: path, relativeTo: folder))
     let badRows: BadRowPolicy = options.badRows == .fail ? .fail : .skip(reports: 3)
-    let columns = options.columns.selection
     switch options.source {
     case .jsonl:
-      return try JSONLines.load([file], columns: columns, labelNames: labelNames, badRows: badRows)
+      return try JSONLines.load(files, columns: columns, labelNames: labelNames, badRows: badRows)
     case .csv, .tsv:
       return try DelimitedTable.load(
-        [file], format: options.source == .csv ? .csv : .tsv, columns: columns,
+        files, format: options.source == .csv ? .csv : .tsv, columns: columns,
         labelNames: labelNames, badRows: badRows)
     case .debianPackages:
       return try options.debian.packages.load(random: random.substream("debian"))
     }
+  }
+
+  /// The file, or all whose names fit one with a star in it, in the order of their names.
+  private static func files(_ url: URL) throws(ApusError) -> [URL] {
+    let pieces = url.lastPathComponent.components(separatedBy: "*")
+    guard pieces.count > 1 else { return [url] }
+    let folder = url.deletingLastPathComponent()
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    let fitting = names.sorted().filter { name in
+      guard pieces.count == 2 else { return false }
+      return name.hasPrefix(pieces[0]) && name.hasSuffix(pieces[1])
+        && name.count >= pieces[0].count + pieces[1].count
+    }
+    guard !fitting.isEmpty else {
+      throw ApusError(
+        .fileAccess, at: url.path, "no file has such a name",
+        remedy: "Write one star, and check the folder")
+    }
+    return fitting.map { folder.appending(path: $0) }
   }
 
   private static func skipped(_ sets: Dataset...) -> [String] {

@@ -30,7 +30,7 @@ public struct ExperimentRun: Sendable {
     self.folder = folder
     let description = Self.description(of: assembly.experiment)
     var retention = RunStore.Retention()
-    retention.bestBy = "global/test accuracy"
+    retention.bestBy = "global/test \(assembly.experiment.task.kind.headline)"
     if resuming {
       store = try RunStore.resume(at: folder, description, retention: retention)
     } else {
@@ -74,7 +74,7 @@ public struct ExperimentRun: Sendable {
       clients: assembly.clients, options: assembly.simulationOptions,
       aggregation: experiment.aggregation,
       fleet: try experiment.devices.makeFleet(root: root),
-      summarize: { ClassificationScores(sums: $0).metrics })
+      summarize: { experiment.task.kind.metrics(of: $0) })
     let outcome = try await simulation.run(
       server: { try assembly.makeServer() }, runner: runner, store: store, observer: observer)
     if experiment.method.hasGlobalModel {
@@ -105,7 +105,7 @@ public struct ExperimentRun: Sendable {
   /// Everything that decides the bits of a run, by dotted key.
   public static func description(of experiment: Experiment) -> RunDescription {
     let sections: [(String, any OptionGroup)] = [
-      ("model", experiment.model), ("data", experiment.data), ("adapter", experiment.adapter),
+      ("model", experiment.model), ("task", experiment.task), ("data", experiment.data), ("adapter", experiment.adapter),
       ("method", experiment.methodOptions), ("training", experiment.training),
       ("aggregation", experiment.aggregation), ("federation", experiment.federation),
       ("devices", experiment.devices),

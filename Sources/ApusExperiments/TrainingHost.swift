@@ -18,7 +18,8 @@ final class TrainingHost: ClientHost {
     try assembly.method.client(
       ClientSetting(
         id: client, trainer: assembly.learner(of: client, model: model),
-        training: assembly.experiment.training, factorPairs: assembly.factorPairs))
+        training: assembly.experiment.training, factorPairs: assembly.factorPairs,
+        device: try assembly.device(of: client)))
   }
 
   func evaluate(
@@ -31,9 +32,11 @@ final class TrainingHost: ClientHost {
     let learner = Learner(
       model: model, rows: rows, positions: [:], commonTest: assembly.testRows,
       initial: assembly.initial)
+    try learner.rescale([:])
+    try learner.load(assembly.method.modelExtension.resting)
     try learner.load(BaseDelta(in: global))
     try learner.load(global.withoutBaseDelta)
-    return try learner.scores(own, of: rows).sums
+    return try learner.sums(own, of: rows)
   }
 
   private func pooled(_ split: DataSplit) -> [Int] {

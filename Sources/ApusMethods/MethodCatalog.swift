@@ -9,10 +9,16 @@ public enum MethodCatalog {
     public let card: MethodCard
     /// Local training unless an experiment says otherwise.
     public let localTraining: LocalTraining
+    /// Weighting and server rule unless an experiment says otherwise.
+    public let aggregation: Aggregation
     /// Whether all rows are brought to one place.
     public let poolsData: Bool
     /// Whether there is one model for all, to be measured and exported.
     public let hasGlobalModel: Bool
+    /// Whether each client uses a model of its own, to be measured on its own rows.
+    public let hasPersonalModels: Bool
+    /// Whether adapters of every kind can be trained, not LoRA alone.
+    public let takesAnyAdapter: Bool
     /// The method's own options with their defaults.
     public let defaultOptions: any MethodOptions
     /// Where the method is written, from the package's root.
@@ -22,8 +28,11 @@ public enum MethodCatalog {
     init<Method: FederatedMethod>(_ method: Method.Type, folder: String) {
       card = method.card
       localTraining = method.localTraining
+      aggregation = method.aggregation
       poolsData = method.poolsData
       hasGlobalModel = method.hasGlobalModel
+      hasPersonalModels = method.hasPersonalModels
+      takesAnyAdapter = method.takesAnyAdapter
       defaultOptions = Method.Options()
       path = "Sources/ApusMethods/\(folder)/\(Method.self).swift"
       build = { options in (options as? Method.Options).map { Method($0) } }
@@ -50,6 +59,19 @@ public enum MethodCatalog {
     Entry(FFALoRA.self, folder: "Reparameterized"),
     Entry(RoLoRA.self, folder: "Reparameterized"),
     Entry(FedSALoRA.self, folder: "Reparameterized"),
+    Entry(LoRAA2.self, folder: "Reparameterized"),
+    Entry(PFedLoRA.self, folder: "Reparameterized"),
+    Entry(PF2LoRA.self, folder: "Reparameterized"),
+    Entry(FedP2EFT.self, folder: "Reparameterized"),
+    Entry(FedDPA.self, folder: "Reparameterized"),
+    Entry(FedALT.self, folder: "Reparameterized"),
+    Entry(FedOA.self, folder: "Reparameterized"),
+    Entry(LoRAFAIR.self, folder: "Reparameterized"),
+    Entry(FRLoRA.self, folder: "Reparameterized"),
+    Entry(SLoRA.self, folder: "Reparameterized"),
+    Entry(LEGEND.self, folder: "Reparameterized"),
+    Entry(HetLoRA.self, folder: "Reparameterized"),
+    Entry(FlexLoRA.self, folder: "Reparameterized"),
     Entry(FedExLoRA.self, folder: "Reparameterized"),
     Entry(FLoRA.self, folder: "Reparameterized"),
     Entry(Local.self, folder: "Reference"),

@@ -15,6 +15,8 @@ public struct Backbone: Sendable {
   public let weights: NamedTensors
   /// The sequence head of the checkpoint in float32, if it has one.
   let head: NamedTensors
+  /// The output layer of a language model in the dtype of the weights, if it is stored.
+  let languageHead: NamedTensors
 
   /// Reads the weights of a checkpoint.
   ///
@@ -32,9 +34,10 @@ public struct Backbone: Sendable {
     self.checkpoint = checkpoint
     self.precision = precision
     self.device = device
-    let names = KeyNaming(prefix: checkpoint.architecture.prefix, stored: checkpoint.weights.names)
+    let names = KeyNaming(checkpoint.architecture, stored: checkpoint.weights.names)
     var weights: [String: Tensor] = [:]
     var head: [String: Tensor] = [:]
+    var languageHead: [String: Tensor] = [:]
     for stored in checkpoint.weights.names {
       switch names.place(of: stored) {
       case .encoder(let key):
@@ -43,10 +46,15 @@ public struct Backbone: Sendable {
       case .head(let key):
         guard checkpoint.hasSequenceHead else { continue }
         head[key] = try checkpoint.weights.tensor(stored).to(.float32, device: device)
+      case .languageHead:
+        guard checkpoint.architecture.writesText else { continue }
+        let tensor = try checkpoint.weights.tensor(stored)
+        languageHead[stored] = tensor.to(precision.dtype, device: device)
       case .elsewhere: continue
       }
     }
     try Tensor.check(checkpoint.folder.path)
+    self.languageHead = NamedTensors(languageHead)
     self.weights = NamedTensors(weights)
     self.head = NamedTensors(head)
   }
@@ -80,6 +88,49 @@ public struct Backbone: Sendable {
     try model.setHead(head, random: random, device: device)
     return model
   }
+
+  /// Makes a model of the next token over the shared weights.
+  ///
+  /// - Returns: The model, frozen.
+  /// - Throws: ``ApusError`` `.unsupported` for an architecture whose tokens see later ones,
+  ///   `.invalidFile` for `config.json`, `.checkpointMismatch` or `.shapeMismatch` if the weights are
+  ///   not what it promises.
+  public func makeLanguageModel() throws(ApusError) -> CausalLanguageModel {
+    let model = try CausalLanguageModel(checkpoint.architecture, checkpoint.config)
+    let stored = model.lm_head == nil ? weights : weights.merging(languageHead)
+    try model.load(stored, file: checkpoint.folder.path)
+    return model
+  }
+
+  /// Makes a model that writes a text beside a source, over the shared weights.
+  ///
+  /// The output layer is that of the file if there is one, or else the table of the vocabulary.
+  ///
+  /// - Returns: The model, frozen.
+  /// - Throws: ``ApusError`` `.unsupported` for an architecture without both halves, `.invalidFile`
+  ///   for `config.json`, `.checkpointMismatch` or `.shapeMismatch` if the weights are not what it
+  ///   promises.
+  public func makeSequenceToSequenceModel() throws(ApusError) -> SequenceToSequenceModel {
+    let architecture = checkpoint.architecture
+    let model = try SequenceToSequenceModel(
+      architecture, checkpoint.config, hasOutput: languageHead["lm_head.weight"] != nil,
+      hasBias: languageHead["final_logits_bias"] != nil)
+    // Files may keep the one table of the vocabulary under any of its names.
+    let prefix = architecture.prefix.isEmpty ? "" : "\(architecture.prefix)."
+    let (shared, copies) = (
+      prefix + "shared.weight",
+      ["encoder", "decoder"].map { "\(prefix)\($0).embed_tokens.weight" }
+    )
+    var stored = weights.merging(languageHead)
+    if stored[shared] == nil, let table = copies.lazy.compactMap({ weights[$0] }).first {
+      stored = stored.merging(NamedTensors([shared: table]))
+    }
+    let unused = ".layer.1.EncDecAttention.relative_attention_bias.weight"
+    try model.load(
+      stored, file: checkpoint.folder.path,
+      ignoring: { copies.contains($0) || $0.hasSuffix(unused) })
+    return model
+  }
 }
 
 /// Where the tensors of a checkpoint belong, whatever class of transformers wrote it.
@@ -88,23 +139,29 @@ private struct KeyNaming {
     case encoder(String)
     /// Beside the encoder: a head, of this task or of another.
     case head(String)
+    /// The output layer over the vocabulary of a decoder.
+    case languageHead
     /// Tables that are computed.
     case elsewhere
   }
 
   private let prefix: String
   private let isPrefixed: Bool
+  private let computed: [String]
 
   /// Beginnings of heads that may stand beside an encoder without prefix.
-  private static let heads = ["classifier.", "cls.", "qa_outputs."]
+  private static let heads = ["classifier.", "cls.", "qa_outputs.", "score."]
 
-  init(prefix: String, stored names: [String]) {
-    self.prefix = "\(prefix)."
-    isPrefixed = names.contains { $0.hasPrefix("\(prefix).") }
+  init(_ architecture: ModelCatalog.Architecture, stored names: [String]) {
+    let prefix = architecture.prefix.isEmpty ? "" : "\(architecture.prefix)."
+    self.prefix = prefix
+    isPrefixed = names.contains { $0.hasPrefix(prefix) }
+    computed = architecture.computedTables
   }
 
   func place(of stored: String) -> Place {
-    if stored.hasSuffix("embeddings.position_ids") { return .elsewhere }
+    if computed.contains(where: stored.hasSuffix) { return .elsewhere }
+    if stored.hasPrefix("lm_head.") || stored == "final_logits_bias" { return .languageHead }
     let isHead =
       isPrefixed ? !stored.hasPrefix(prefix) : Self.heads.contains(where: stored.hasPrefix)
     if isHead { return .head(stored) }

@@ -27,7 +27,8 @@ final class Bert: Module, TextEncoder {
 
   static let architecture = ModelCatalog.Architecture(
     modelType: "bert", prefix: "bert", classPrefix: "Bert", hasPooler: true,
-    defaultTargets: ["query", "value"]
+    defaultTargets: ["query", "value"], ia3Targets: ["key", "value", "output.dense"],
+    ia3FeedForward: ["output.dense"]
   ) { (config, hasPooler) throws(ApusError) in
     Bert(try EncoderConfig(config), hasPooler: hasPooler)
   } makeHead: { (config, size, labels) throws(ApusError) in

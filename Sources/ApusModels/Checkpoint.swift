@@ -48,8 +48,35 @@ public struct Checkpoint: Sendable {
 
   /// Tokens that the model has positions for; nil if `config.json` does not say.
   public var maxLength: Int? {
-    guard let rows = try? config["max_position_embeddings"].int() else { return nil }
+    let names = ["max_position_embeddings", "n_positions"]
+    guard let rows = names.lazy.compactMap({ try? config[$0].int() }).first else { return nil }
     return rows - architecture.unusedPositions(config)
+  }
+
+  /// Number of tokens that the model has embeddings for.
+  ///
+  /// - Throws: ``ApusError`` `.invalidFile` if `config.json` has no such number.
+  public var vocabularySize: Int {
+    get throws(ApusError) { try config["vocab_size"].size(upTo: 100_000_000) }
+  }
+
+  /// Tokens that end a text, as generation_config.json or else config.json names them.
+  ///
+  /// - Throws: ``ApusError`` `.invalidFile` if they are no token ids.
+  public var stopTokens: [Int] {
+    get throws(ApusError) {
+      var node = config["eos_token_id"]
+      let file = folder.appendingPathComponent("generation_config.json")
+      if FileManager.default.fileExists(atPath: file.path) {
+        let own = try JSONNode(contentsOf: file)["eos_token_id"]
+        if own.exists { node = own }
+      }
+      guard node.exists else { return [] }
+      guard node.foundationValue is [Any] else { return [try node.int()] }
+      var tokens: [Int] = []
+      for token in try node.array() { tokens.append(try token.int()) }
+      return tokens
+    }
   }
 
   /// Class names in the order of their indices.

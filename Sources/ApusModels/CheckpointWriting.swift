@@ -25,39 +25,70 @@ extension TextClassifier {
         .invalidConfig, at: "labels", "\(names.count) names for \(labelCount) classes",
         remedy: "Give one name for each class")
     }
-    let config = configuration(checkpoint, labels: names)
-    let tensors = parameters.map { (name: $0.key, tensor: $0.parameter.value) }
+    try CheckpointWriting(checkpoint, self).write(to: folder) { fields in
+      let indexed = names.enumerated().map { (String($0.offset), $0.element) }
+      let suffix = pooling == .cls ? "ForSequenceClassification" : "Model"
+      fields["architectures"] = ["\(checkpoint.architecture.classPrefix)\(suffix)"]
+      fields["id2label"] = Dictionary(uniqueKeysWithValues: indexed)
+      fields["label2id"] = Dictionary(
+        names.enumerated().map { ($0.element, $0.offset) }, uniquingKeysWith: { first, _ in first })
+      fields["classifier_pooling"] = pooling == .cls ? nil : pooling.rawValue
+    }
+  }
+}
+
+extension CausalLanguageModel {
+  /// Writes the model as it is now to a folder that transformers opens, with the tokenizer's files.
+  ///
+  /// - Parameters:
+  ///   - folder: Made, or replaced as a whole if it holds nothing but such files.
+  ///   - checkpoint: Where the model's configuration and tokenizer come from.
+  /// - Throws: ``ApusError`` `.fileAccess` if the folder cannot be written.
+  public func write(to folder: URL, like checkpoint: Checkpoint) throws(ApusError) {
+    try CheckpointWriting(checkpoint, self).write(to: folder) { fields in
+      fields["architectures"] = [checkpoint.architecture.languageClass]
+    }
+  }
+}
+
+/// A model on its way into a checkpoint folder.
+private struct CheckpointWriting {
+  private let checkpoint: Checkpoint
+  private let model: Module
+
+  private static let copiedFiles = [
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model",
+    "chat_template.jinja", "generation_config.json",
+  ]
+
+  init(_ checkpoint: Checkpoint, _ model: Module) {
+    self.checkpoint = checkpoint
+    self.model = model
+  }
+
+  /// Writes weights, the configuration with the task's own fields, and the tokenizer's files.
+  func write(
+    to folder: URL, _ change: (inout [String: Any]) -> Void
+  ) throws(ApusError) {
+    let parameters = model.parameters
+    var fields = checkpoint.config.foundationValue as? [String: Any] ?? [:]
+    fields["model_type"] = checkpoint.architecture.modelType
+    fields["torch_dtype"] = nil
+    fields["dtype"] = parameters.first?.parameter.value.dtype.rawValue
+    change(&fields)
+    let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys]
+    let config = (try? JSONSerialization.data(withJSONObject: fields, options: options)) ?? Data()
+    let tensors = parameters.map { (name: $0.key, tensor: $0.parameter.stored) }
     try AtomicFolder.write(folder) { (draft) throws(ApusError) in
       try Safetensors.write(
         tensors, metadata: ["format": "pt"], to: draft.appendingPathComponent("model.safetensors"))
       try AtomicFolder.put(config, named: "config.json", into: draft)
-      for name in Self.tokenizerFiles {
+      for name in Self.copiedFiles {
         let source = checkpoint.folder.appendingPathComponent(name)
         guard let bytes = try? Data(contentsOf: source) else { continue }
         try AtomicFolder.put(bytes, named: name, into: draft)
       }
     }
-  }
-
-  private static let tokenizerFiles = [
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-    "vocab.json", "merges.txt",
-  ]
-
-  /// The checkpoint's own fields, with the head's in place of what was there.
-  private func configuration(_ checkpoint: Checkpoint, labels: [String]) -> Data {
-    var fields = checkpoint.config.foundationValue as? [String: Any] ?? [:]
-    let indexed = labels.enumerated().map { (String($0.offset), $0.element) }
-    let suffix = pooling == .cls ? "ForSequenceClassification" : "Model"
-    fields["architectures"] = ["\(checkpoint.architecture.classPrefix)\(suffix)"]
-    fields["model_type"] = checkpoint.architecture.modelType
-    fields["id2label"] = Dictionary(uniqueKeysWithValues: indexed)
-    fields["label2id"] = Dictionary(
-      labels.enumerated().map { ($0.element, $0.offset) }, uniquingKeysWith: { first, _ in first })
-    fields["classifier_pooling"] = pooling == .cls ? nil : pooling.rawValue
-    fields["torch_dtype"] = nil
-    fields["dtype"] = parameters.first?.parameter.value.dtype.rawValue
-    let options: JSONSerialization.WritingOptions = [.prettyPrinted, .sortedKeys]
-    return (try? JSONSerialization.data(withJSONObject: fields, options: options)) ?? Data()
   }
 }

@@ -25,15 +25,17 @@ final class Roberta: Module, TextEncoder {
     encoder = PostNormEncoder(self.config)
   }
 
-  static let architecture = makeArchitecture(modelType: "roberta", classPrefix: "Roberta")
+  static let architecture = makeArchitecture(
+    modelType: "roberta", classPrefix: "Roberta", ia3: ["key", "value", "output.dense"])
   static let multilingual = makeArchitecture(modelType: "xlm-roberta", classPrefix: "XLMRoberta")
 
   private static func makeArchitecture(
-    modelType: String, classPrefix: String
+    modelType: String, classPrefix: String, ia3: [String] = []
   ) -> ModelCatalog.Architecture {
     ModelCatalog.Architecture(
       modelType: modelType, prefix: "roberta", classPrefix: classPrefix, hasPooler: false,
-      defaultTargets: ["query", "value"], unusedPositions: unusedPositions
+      defaultTargets: ["query", "value"], ia3Targets: ia3, ia3FeedForward: ia3.suffix(1).map(\.self),
+      unusedPositions: unusedPositions
     ) { (config, _) throws(ApusError) in
       try Roberta(config)
     } makeHead: { (config, size, labels) throws(ApusError) in

@@ -41,16 +41,27 @@ public final class TextClassifier: Module, SequenceClassifier {
   /// The last layer, always float32.
   public var classifier: Linear { head.wrappedValue.output }
 
+  /// The module that holds the last layer, by the beginning of its path.
+  public var headNames: [String] {
+    var names: [String] = []
+    head.wrappedValue.walk { path, module in
+      guard module === classifier, let name = path.split(separator: ".").first else { return }
+      names = [String(name)]
+    }
+    return names
+  }
+
   /// Takes the layers of the checkpoint's head that fit, and draws the others: weights normal,
   /// biases zero.
   func setHead(_ stored: NamedTensors, random: RandomStream, device: Device) throws(ApusError) {
     head.wrappedValue.walk { path, module in
       guard let layer = module as? Linear else { return }
+      let bias = stored["\(path).bias"]
       if let weight = stored["\(path).weight"], weight.shape == layer.weight.shape,
-        let bias = stored["\(path).bias"], bias.shape == layer.bias?.shape
+        bias?.shape == layer.bias?.shape
       {
         layer.weight.value = weight
-        layer.bias?.value = bias
+        if let bias { layer.bias?.value = bias }
         return
       }
       var stream = random.substream(path)
@@ -81,15 +92,19 @@ public final class TextClassifier: Module, SequenceClassifier {
     let hidden = encoder.wrappedValue.hidden(batch, pass)
     let pooled =
       switch pooling {
-      case .cls: encoder.wrappedValue.pooled(hidden, pass).to(.float32)
+      case .cls: encoder.wrappedValue.pooled(hidden, of: batch, pass).to(.float32)
       case .mean: pass.layout.meanOverExamples(hidden.to(.float32))
       }
     return head.wrappedValue.features(pooled, pass)
   }
 
   public func logits(_ batch: TokenBatch, random: RandomStream?) -> Tensor {
+    logits(of: features(batch, random: random), batch, random: random)
+  }
+
+  /// Scores [B, C] from what the classifier sees of each example of a batch [B, D].
+  public func logits(of features: Tensor, _ batch: TokenBatch, random: RandomStream?) -> Tensor {
     let pass = ForwardPass(layout: batch.layout, random: random)
-    let features = features(batch, random: random)
     return classifier(head.wrappedValue.dropout(features, pass, "classifier"))
   }
 }

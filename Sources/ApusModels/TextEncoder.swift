@@ -17,9 +17,17 @@ public protocol TextEncoder: Module {
 
   /// Vectors of the examples [B, D] by the architecture's own pooling, from those of the tokens.
   func pooled(_ hidden: Tensor, _ pass: ForwardPass) -> Tensor
+
+  /// As above, for architectures whose choice of a token depends on the tokens.
+  func pooled(_ hidden: Tensor, of batch: TokenBatch, _ pass: ForwardPass) -> Tensor
 }
 
 extension TextEncoder {
+  /// What the tokens' vectors alone decide [B, D].
+  public func pooled(_ hidden: Tensor, of batch: TokenBatch, _ pass: ForwardPass) -> Tensor {
+    pooled(hidden, pass)
+  }
+
   /// The first token's vector of each example [B, D].
   public func pooled(_ hidden: Tensor, _ pass: ForwardPass) -> Tensor {
     hidden.indexSelected(0, pass.layout.firstRows)

@@ -11,6 +11,11 @@ extension Tensor {
     return leaf
   }
 
+  /// Lets gradients of a leaf be asked, or not: one that is frozen for a while costs no gradient.
+  public func requireGradientInPlace(_ isRequired: Bool) {
+    apus_set_requires_grad(raw, isRequired)
+  }
+
   /// Whether gradients flow through this tensor.
   public var requiresGradient: Bool { raw != nil && apus_requires_grad(raw) }
 

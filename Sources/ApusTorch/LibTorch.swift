@@ -19,12 +19,10 @@ public enum LibTorch {
   /// beginning, before the first tensor.
   ///
   /// Batches of text differ in size at every step. libtorch's products then compile a kernel for
-  /// each size and keep a thousand of them, and the C library keeps a heap for each thread with
-  /// gaps of all sizes. Few kernels and one heap serve as well: the time of a run is the same.
+  /// each size and keep a thousand of them. Few serve as well: the time of a run is the same.
   public static func limitHeldMemory() {
     setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32", 0)  // oneDNN's own
     setenv("LRU_CACHE_CAPACITY", "16", 0)  // that of libtorch's layer above it
-    apus_use_one_heap()
   }
 
   /// Gives memory that is free but held back to the system; between phases, not between steps.

@@ -156,6 +156,15 @@ extension Tensor {
         device.kind, device.index))
   }
 
+  /// Numbers drawn uniformly from [low, high) as Python does after `torch.manual_seed`: float32, on
+  /// the CPU. For tensors that others must be able to draw again; all else takes a stream.
+  public static func uniform(
+    _ shape: [Int], low: Double, high: Double, pythonSeed seed: UInt64
+  ) -> Tensor {
+    Tensor(
+      apus_uniform_as_python(shape.map(Int64.init), Int64(shape.count), low, high, seed))
+  }
+
   /// Numbers drawn from the normal distribution of this mean and standard deviation.
   public static func normal(
     _ shape: [Int], mean: Double = 0, deviation: Double = 1, stream: inout RandomStream,

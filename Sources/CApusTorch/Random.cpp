@@ -66,6 +66,15 @@ apus_tensor apus_uniform(
   });
 }
 
+apus_tensor apus_uniform_as_python(
+    const int64_t *sizes, int64_t rank, double low, double high, uint64_t seed) {
+  return tensor("uniform", [&] {
+    auto result = at::empty(dims(sizes, rank), at::kFloat);
+    result.uniform_(low, high, at::make_generator<at::CPUGeneratorImpl>(seed));
+    return result;
+  });
+}
+
 apus_tensor apus_normal(
     const int64_t *sizes, int64_t rank, double mean, double deviation, uint64_t seed,
     apus_dtype dtype, apus_device_kind kind, int index) {

@@ -13,6 +13,11 @@
 
 #include "Boundary.h"
 
+#ifdef __linux__
+// There if the program allocates from jemalloc.
+extern "C" int mallctl(const char *name, void *, size_t *, void *, size_t) __attribute__((weak));
+#endif
+
 namespace {
 thread_local std::string pending;
 thread_local bool is_pending = false;
@@ -58,13 +63,13 @@ bool apus_cuda_available(void) { return at::hasCUDA() && at::detail::getCUDAHook
 int apus_cuda_count(void) { return at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0; }
 bool apus_mps_available(void) { return at::hasMPS(); }
 
-void apus_use_one_heap(void) {
-#ifdef __GLIBC__
-  mallopt(M_ARENA_MAX, 1);
-#endif
-}
-
 void apus_release_unused_memory(void) {
+#ifdef __linux__
+  if (mallctl != nullptr) {
+    mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);  // 4096: all arenas
+    return;
+  }
+#endif
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif

@@ -17,7 +17,7 @@ struct Apus: AsyncParsableCommand {
       """,
     version: ApusVersion.current,
     subcommands: [
-      RunCommand.self, RunsCommand.self, MethodsCommand.self, DataCommand.self,
+      RunCommand.self, CompareCommand.self, RunsCommand.self, MethodsCommand.self, DataCommand.self,
       PredictCommand.self, ExportCommand.self, TokenizeCommand.self, LogitsCommand.self,
       FlowerCommand.self,
       ClientWorkerCommand.self,

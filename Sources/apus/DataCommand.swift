@@ -25,6 +25,11 @@ struct DataCommand: ParsableCommand {
   func run() throws {
     let data = try ExperimentData(try arguments.load())
     let federated = data.federated
+    for finding in data.findings { StandardStream.error.write("note: \(finding)\n") }
+    if let save { try PartitionFile(URL(fileURLWithPath: save)).write(federated.partition) }
+    guard !federated.dataset.labelNames.isEmpty else {
+      return format.show(Self.sizes(federated))
+    }
     let report = try HeterogeneityReport(federated.partition, of: federated.dataset)
     let bars = StackedBars(
       title: "\(federated.dataset.name): labels by client", classNames: report.labelNames,
@@ -33,11 +38,18 @@ struct DataCommand: ParsableCommand {
       StandardStream.output.write(bars.text(on: .current(.output)) + "\n")
     }
     format.show(HeterogeneityTable.measures(report, test: federated.test.count))
-    for finding in data.findings { StandardStream.error.write("note: \(finding)\n") }
     if let svg { try OutputFile.write(Data(bars.svg.utf8), to: svg) }
-    if let save {
-      try PartitionFile(URL(fileURLWithPath: save)).write(federated.partition)
+  }
+
+  /// Who holds how many rows, where rows have no classes.
+  private static func sizes(_ federated: FederatedDataset) -> Table {
+    var table = Table([.init("client"), .init("rows", .right), .init("training", .right)])
+    for (client, part) in zip(federated.clients, federated.partition.clients) {
+      table.append([
+        .text(client.name), .count(part.positions.count), .count(client.split.train.count),
+      ])
     }
+    return table
   }
 }
 

@@ -20,8 +20,17 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "A round that has a checkpoint, from 1; without it, the last.")
   var round: Int?
 
+  @Option(help: "A client whose own adapter is written instead of the global one.")
+  var client: String?
+
   @Flag(help: "Merge the adapter into the backbone and write the whole checkpoint.")
   var merged = false
+
+  func validate() throws {
+    guard client == nil || round == nil else {
+      throw ValidationError("A client's adapter is kept for the last round only.")
+    }
+  }
 
   func run() throws {
     let folder = URL(fileURLWithPath: source)
@@ -34,12 +43,14 @@ struct ExportCommand: ParsableCommand {
     }
     let experiment = try Experiment(parsing: text, file: file.path, folder: folder)
     let assembly = try Assembly(experiment)
-    let global = try assembly.global(of: folder, after: round.map { $0 - 1 })
+    let model =
+      try client.map { try assembly.adapter(ofClient: $0, in: folder) }
+      ?? assembly.global(of: folder, after: round.map { $0 - 1 })
     let output = URL(fileURLWithPath: out)
     if merged {
-      try assembly.writeMerged(global, to: output)
+      try assembly.writeMerged(model, to: output)
     } else {
-      try assembly.writeAdapter(global, to: output)
+      try assembly.writeAdapter(model, to: output)
     }
     StandardStream.output.write("\(output.path)\n")
   }

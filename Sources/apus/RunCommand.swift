@@ -4,6 +4,7 @@ import ApusExperiments
 import ApusMethods
 import ApusReports
 import ApusSimulation
+import ApusTraining
 import ArgumentParser
 import Foundation
 
@@ -116,7 +117,9 @@ enum RunProgress {
       rows.first { $0.scope == scope && $0.metric == metric }?.value
     }
     guard let round = rows.first?.round else { return [] }
-    let accuracy = value("global/test", "accuracy") ?? value("clients/test", "accuracy.mean")
+    let accuracy = TaskKind.allCases.lazy.map(\.headline).compactMap {
+      value("global/test", $0) ?? value("clients/test", "\($0).mean")
+    }.first
     let loss = value("global/test", "loss") ?? value("clients/test", "loss.mean")
     return [.evaluation(round: round + 1, accuracy: accuracy, loss: loss)]
   }

@@ -6,6 +6,7 @@ import ApusMethods
 import ApusModels
 import ApusReports
 import ApusSimulation
+import ApusTraining
 import Foundation
 
 /// What a finished run amounts to: a table, curves, and where the adapter is.
@@ -13,10 +14,13 @@ struct RunSummary {
   private let folder: URL
   private let rounds: [RoundRecord]
   private let metrics: [MetricRow]
-  private let majorityShare: Double
+  /// The share of the largest class; nil where rows have no classes.
+  private let majorityShare: Double?
+  private let headline: String
   private let backboneBytes: Int
   private let title: String
   private let hasGlobalModel: Bool
+  private let parameters: (shared: Int, personal: Int)
 
   init(_ run: ExperimentRun) throws {
     let archive = try run.archive()
@@ -24,10 +28,14 @@ struct RunSummary {
     rounds = try archive.rounds()
     metrics = try archive.metrics()
     let federated = run.assembly.data.federated
-    majorityShare = try HeterogeneityReport(federated.partition, of: federated.dataset)
-      .majorityShare
+    let kind = run.assembly.experiment.task.kind
+    headline = kind.headline
+    majorityShare =
+      kind == .sequenceClassification
+      ? try HeterogeneityReport(federated.partition, of: federated.dataset).majorityShare : nil
     backboneBytes = run.assembly.backbone.weights.elementCount * 4
     hasGlobalModel = run.assembly.experiment.method.hasGlobalModel
+    parameters = run.assembly.parameterCounts
     title = "\(run.assembly.experiment.name), \(run.assembly.experiment.method.card.name)"
   }
 
@@ -52,9 +60,13 @@ struct RunSummary {
       title: "\(title): accuracy by round", x: .init("round", .whole),
       y: .init("accuracy", .percent),
       series: [
-        .init("test accuracy", curve("accuracy").map { .init(Double($0.round + 1), $0.value) })
+        .init("test accuracy", curve(headline).map { .init(Double($0.round + 1), $0.value) })
       ],
-      references: [.init("majority class", y: majorityShare)])
+      references: references)
+  }
+
+  private var references: [LineChart.Reference] {
+    majorityShare.map { [.init("majority class", y: $0)] } ?? []
   }
 
   private var accuracyByBytes: LineChart {
@@ -63,8 +75,8 @@ struct RunSummary {
       y: .init("accuracy", .percent),
       series: [
         .init(
-          "test accuracy", curve("accuracy").map { .init(traffic(after: $0.round), $0.value) })
-      ], references: [.init("majority class", y: majorityShare)])
+          "test accuracy", curve(headline).map { .init(traffic(after: $0.round), $0.value) })
+      ], references: references)
   }
 
   private var adapter: String { folder.appending(path: "adapter").path }
@@ -80,7 +92,7 @@ struct RunSummary {
   /// The final table and the curves, for a terminal.
   func text(on terminal: Terminal) -> String {
     var text = ""
-    if curve("accuracy").count > 1 {
+    if curve(headline).count > 1 {
       text += accuracyByRound.text(on: terminal, rows: 10) + "\n"
       if traffic(after: .max) > 0 { text += accuracyByBytes.text(on: terminal, rows: 8) + "\n" }
     }
@@ -103,17 +115,26 @@ struct RunSummary {
     let participations = rounds.reduce(0) { $0 + $1.clients.count }
     let full = 2 * participations * backboneBytes
     var lines: [(String, Table.Cell, String)] = []
-    let accuracy = curve("accuracy")
+    let accuracy = curve(headline)
     if let last = accuracy.last {
       let best = accuracy.map(\.value).max() ?? last.value
       lines.append(("test accuracy", .percent(last.value), "best \(Quantity.percent(best))"))
     }
-    lines.append(("majority class", .percent(majorityShare), "always guessing it"))
+    lines += personalLines
+    if let majorityShare {
+      lines.append(("majority class", .percent(majorityShare), "always guessing it"))
+    }
+    if let perplexity = curve("perplexity").last {
+      lines.append(("test perplexity", .number(perplexity.value), "of a token"))
+    }
     if let loss = curve("loss").last { lines.append(("test loss", .number(loss.value), "nats")) }
     if let bias = metrics.last(where: { $0.metric == "aggregation_bias" }) {
       lines.append(
         ("aggregation bias", .number(bias.value), "‖Σ pBA − B̄Ā‖ / ‖Σ pBA‖, last round"))
     }
+    let own = "\(Quantity.count(parameters.personal)) of each client's own"
+    lines.append(
+      ("shared parameters", .count(parameters.shared), parameters.personal > 0 ? own : ""))
     lines.append(("rounds", .count(rounds.count), "\(participations) clients in all"))
     lines.append(("sent by clients", .bytes(up), Quantity.exactBytes(up)))
     lines.append(("sent to clients", .bytes(down), Quantity.exactBytes(down)))
@@ -128,13 +149,28 @@ struct RunSummary {
     return lines
   }
 
+  /// How the clients' own models do on their own rows, where they were measured.
+  private var personalLines: [(String, Table.Cell, String)] {
+    func last(_ name: String) -> Double? {
+      metrics.last { $0.scope == "clients/test" && $0.metric == "\(headline).\(name)" }?.value
+    }
+    guard let mean = last("mean"), let worst = last("worst"), let spread = last("deviation") else {
+      return []
+    }
+    return [
+      ("clients' own models", .percent(mean), "mean over clients, on their own rows"),
+      ("worst client", .percent(worst), "standard deviation \(Quantity.percent(spread))"),
+    ]
+  }
+
   /// The result as one JSON object.
   var json: String {
     let object: [String: Any] = [
       "event": "result",
-      "accuracy": curve("accuracy").last?.value ?? NSNull(),
+      "accuracy": curve(headline).last?.value ?? NSNull(),
+      "perplexity": curve("perplexity").last?.value ?? NSNull(),
       "loss": curve("loss").last?.value ?? NSNull(),
-      "majorityShare": majorityShare,
+      "majorityShare": majorityShare ?? NSNull(),
       "rounds": rounds.count,
       "uplinkBytes": rounds.reduce(0) { $0 + $1.uplinkBytes },
       "downlinkBytes": rounds.reduce(0) { $0 + $1.downlinkBytes },

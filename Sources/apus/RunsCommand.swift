@@ -2,6 +2,7 @@ import ApusBase
 import ApusCore
 import ApusReports
 import ApusSimulation
+import ApusTraining
 import ArgumentParser
 import Foundation
 
@@ -41,9 +42,10 @@ struct RunsCommand: ParsableCommand {
   private func row(_ archive: RunArchive) throws -> [Table.Cell] {
     let rounds = try archive.rounds()
     let settings = archive.description.configuration
-    let accuracy = try archive.metrics().last {
-      ($0.scope == "global/test" && $0.metric == "accuracy")
-        || ($0.scope == "clients/test" && $0.metric == "accuracy.mean")
+    let headlines = TaskKind.allCases.map(\.headline)
+    let accuracy = try archive.metrics().last { row in
+      (row.scope == "global/test" && headlines.contains(row.metric))
+        || (row.scope == "clients/test" && headlines.contains { "\($0).mean" == row.metric })
     }
     return [
       .text(settings["method.name"] ?? "–"),
@@ -71,7 +73,8 @@ struct RunsCommand: ParsableCommand {
       }
       table.append([
         .count(round.index + 1), .text("\(round.updates) of \(round.clients.count)"),
-        value("accuracy").map { .percent($0) } ?? .missing,
+        TaskKind.allCases.lazy.compactMap { value($0.headline) }.first.map { .percent($0) }
+          ?? .missing,
         value("loss").map { .number($0) } ?? .missing, .bytes(round.uplinkBytes),
         .bytes(round.downlinkBytes), .seconds(round.wallSeconds),
       ])

@@ -11,6 +11,7 @@ import Testing
 @Suite struct EncoderAdapters {
   static let names = [
     "roberta", "distilbert", "albert", "deberta_v2/v3", "deberta_v2/v2", "deberta_v2/content",
+    "deberta_v2/conv", "deberta/base", "deberta/short",
   ]
 
   /// A tiny model of `Tests/Fixtures`, and what Python made of it.
@@ -41,7 +42,7 @@ import Testing
     }
 
     /// LoRA at the targets that the catalogue names for the architecture.
-    var customary: LoRAConfiguration {
+    var customary: AdapterConfiguration {
       lora {
         $0.rank = 3
         $0.targets = .names(checkpoint.architecture.defaultTargets)

@@ -8,8 +8,8 @@ import Testing
 @testable import ApusAdapters
 
 /// A configuration, from the defaults.
-func lora(_ change: (inout LoRAConfiguration) -> Void = { _ in }) -> LoRAConfiguration {
-  var configuration = LoRAConfiguration()
+func lora(_ change: (inout AdapterConfiguration) -> Void = { _ in }) -> AdapterConfiguration {
+  var configuration = AdapterConfiguration()
   change(&configuration)
   return configuration
 }

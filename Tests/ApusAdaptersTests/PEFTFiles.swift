@@ -28,7 +28,7 @@ import Testing
     #expect(adapted.storedValues.isIdentical(to: folder.tensors))
   }
 
-  static let cases: [(name: String, configuration: LoRAConfiguration)] = [
+  static let cases: [(name: String, configuration: AdapterConfiguration)] = [
     ("plain", lora { ($0.rank, $0.alpha) = (3, 6) }),
     ("frozen head", lora { $0.modulesToSave = [] }),
     (
@@ -128,9 +128,9 @@ import Testing
   }
 
   @Test(arguments: [
-    ("peft_type", "VERA" as any Sendable, ApusError.Code.unsupported),
+    ("peft_type", "LOHA" as any Sendable, ApusError.Code.unsupported),
     ("peft_type", 3, .invalidFile), ("task_type", "CAUSAL_LM", .unsupported),
-    ("use_dora", true, .unsupported), ("lora_bias", true, .unsupported),
+    ("use_dora", true, .checkpointMismatch), ("lora_bias", true, .unsupported),
     ("layers_pattern", "layer", .unsupported), ("target_modules", 5, .invalidFile),
     ("target_modules", ["none_such"], .silentFailure), ("target_modules", "(", .invalidConfig),
     ("r", "four", .invalidFile), ("r", 0, .invalidConfig), ("r", 5, .shapeMismatch),

@@ -6,7 +6,7 @@ import Testing
 @testable import ApusAdapters
 
 @Suite struct TargetLaws {
-  private func paths(_ change: (inout LoRAConfiguration) -> Void) throws -> [String] {
+  private func paths(_ change: (inout AdapterConfiguration) -> Void) throws -> [String] {
     let adapted = try AdaptedModel(
       Golden.model(), lora(change), random: RandomStream(seed: 1))
     return adapted.factorPairs.map { String($0.site.dropFirst("bert.".count)) }
@@ -55,7 +55,7 @@ import Testing
   }
 
   @Test func `configurations that make no sense are refused`() throws {
-    let changes: [(inout LoRAConfiguration) -> Void] = [
+    let changes: [(inout AdapterConfiguration) -> Void] = [
       { $0.rank = 0 }, { $0.rank = 33 }, { $0.alpha = .nan }, { $0.alpha = 0 },
       { $0.dropout = 1 }, { $0.targets = .names([]) }, { $0.targets = .expression("(") },
       { $0.rankPattern = ["[": 2] }, { $0.rankPattern = ["query": 0] },

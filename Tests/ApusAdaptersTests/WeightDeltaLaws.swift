@@ -120,7 +120,7 @@ private func drawnDelta(
   }
 
   /// Configurations whose deltas have to go into a folder, and the ranks of the deltas.
-  static let cases: [(name: String, configuration: LoRAConfiguration, rank: Int?)] = [
+  static let cases: [(name: String, configuration: AdapterConfiguration, rank: Int?)] = [
     ("few", lora { ($0.rank, $0.alpha) = (3, 6) }, 2),
     ("full", lora { $0.useRSLoRA = true }, nil),
     (

@@ -21,6 +21,8 @@ struct DrawnCohort {
   /// The brief that each client got last.
   private(set) var briefs: [Int: Message] = [:]
   private(set) var metrics: Metrics = [:]
+  /// The frozen weight.
+  let weight: Tensor
   private let shape: [Int]
   private let rank: Int
   private var stream: RandomStream
@@ -35,9 +37,11 @@ struct DrawnCohort {
       Self.pair.a: .normal([rank, shape[1]], stream: &stream),
       Self.pair.b: .zeros([shape[0], rank]),
     ])
+    weight = Tensor.normal(shape, deviation: 0.3, stream: &stream)
     server = try method.server(
       ServerSetting(
-        initial: initial, factorPairs: [Self.pair], aggregation: Aggregation()))
+        initial: initial, factorPairs: [Self.pair], aggregation: Aggregation(),
+        weights: NamedTensors(["q": weight])))
     copies = Array(repeating: BaseDeltaCopy(), count: clients)
   }
 
@@ -57,10 +61,11 @@ struct DrawnCohort {
       let id = ClientID(index: client, name: "client \(client)")
       let brief = try Message(encoded: server.brief(for: id, round: round).encoded(), at: "brief")
       briefs[client] = brief
-      try copies[client].update(from: brief)
+      let hasBase = brief.fields["base_version"] != nil
+      if hasBase { try copies[client].update(from: brief) }
       var update = Message(
         tensors: NamedTensors([Self.pair.a: factors.a, Self.pair.b: factors.b]), sampleCount: 1)
-      copies[client].stamp(&update)
+      if hasBase { copies[client].stamp(&update) }
       try server.absorb(
         Message(encoded: update.encoded(), at: "update"), from: id, weight: factors.weight,
         round: round)

@@ -1,3 +1,4 @@
+import ApusBase
 import ApusCore
 import ApusTorch
 import Foundation
@@ -20,6 +21,16 @@ func products(
     products[pair.site] = matmul(b.to(.float64), a.to(.float64)) * scaling
   }
   return NamedTensors(products)
+}
+
+/// Normal numbers of the same names and shapes, each drawn from a stream of its name.
+func drawn(like tensors: NamedTensors, seed: UInt64, deviation: Double = 1) -> NamedTensors {
+  var drawn = tensors
+  for (name, tensor) in tensors {
+    var stream = RandomStream(seed: seed).substream(name)
+    drawn[name] = .normal(tensor.shape, deviation: deviation, stream: &stream)
+  }
+  return drawn
 }
 
 /// Σ pₖ·tensorsₖ by name, in float64.

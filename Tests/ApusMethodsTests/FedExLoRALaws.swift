@@ -147,7 +147,7 @@ private let shapes = [[48, 16], [16, 48], [30, 30], [5, 4]]
     // One residual has 2·80 elements and the matrix 1 536: the tenth no longer pays.
     for _ in 0..<12 { try next([0, 1]) }
     try next([0, 1, 2, 3])
-    #expect(cohort.received(3).names == ["base_delta.sum.q"])
+    #expect(cohort.received(3).names == ["base_delta.sum.q.w"])
     #expect(cohort.copies[3].delta.sites.isIdentical(to: cohort.copies[0].delta.sites))
     #expect(cohort.copies[2].delta.sites.isIdentical(to: cohort.copies[0].delta.sites))
   }

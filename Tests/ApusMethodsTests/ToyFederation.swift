@@ -21,30 +21,40 @@ final class ToyFederation {
 
   /// A federation of these clients; with `sameSeed` all of them draw as the first one does.
   init(
-    _ method: any FederatedMethod, trainers: [ToyTrainer] = ToyFederation.makeTrainers(),
+    _ method: any FederatedMethod, trainers given: [ToyTrainer]? = nil,
     training: LocalTraining = ToyFederation.training, aggregation: Aggregation = Aggregation(),
-    sameSeed: Bool = false
+    sameSeed: Bool = false,
+    device: @escaping @Sendable (ClientID) -> DeviceTraits = { _ in .ideal }
   ) throws {
     self.method = method
+    let trainers = given ?? Self.makeTrainers(for: method)
     self.trainers = trainers
     self.aggregation = aggregation
     server = try method.server(
       ServerSetting(
-        initial: trainers[0].initial, factorPairs: ToyTrainer.pairs, aggregation: aggregation))
+        initial: trainers[0].initial, factorPairs: ToyTrainer.pairs, aggregation: aggregation,
+        random: root.substream("server"), weights: trainers[0].frozen, device: device))
     clients = try trainers.enumerated().map { index, trainer in
       let id = ClientID(index: sameSeed ? 0 : index, name: "client \(index)")
       return (
         id,
         try method.client(
           ClientSetting(
-            id: id, trainer: trainer, training: training, factorPairs: ToyTrainer.pairs))
+            id: id, trainer: trainer, training: training, factorPairs: ToyTrainer.pairs,
+            device: device(id)))
       )
     }
   }
 
-  /// Three clients with 4, 7 and 10 rows.
-  static func makeTrainers() -> [ToyTrainer] {
-    (0..<3).map { ToyTrainer(client: $0, rows: 4 + 3 * $0) }
+  /// Clients with 4, 7 and 10 rows, or as many as these numbers.
+  static func makeTrainers(
+    for method: (any FederatedMethod)? = nil, clients: Range<Int> = 0..<3
+  ) -> [ToyTrainer] {
+    clients.map {
+      ToyTrainer(
+        client: $0, rows: 4 + 3 * $0,
+        modelExtension: method?.modelExtension ?? ModelExtension())
+    }
   }
 
   /// Two epochs of AdamW on batches of three rows.
@@ -85,6 +95,9 @@ final class ToyFederation {
     let brief = try server.brief(for: clients[client].id, round: round)
     return try await clients[client].half.evaluate(on: brief, split: .test, round: round)
   }
+
+  /// What one client keeps to itself.
+  func personal(_ client: Int) -> NamedTensors { clients[client].half.snapshot.tensors }
 
   /// What the server would send to one client now.
   func brief(_ client: Int) throws -> Message {

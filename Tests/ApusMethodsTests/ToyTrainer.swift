@@ -3,12 +3,12 @@ import ApusCore
 import ApusTorch
 import Testing
 
-/// Two frozen linear layers with a LoRA pair each and a trained bias: z = W′₂·tanh(W′₁·x) + c.
+/// A ``ToyModel`` and one client's rows.
 ///
 /// W′ = W + s·B·A as on a real backbone, so that B = 0 gives the frozen model. Everything is small
 /// enough to take real gradient steps in a millisecond. A base delta is added to W.
 ///
-/// - Shapes: x [n, 4], W₁ [5, 4], W₂ [3, 5], r = 2 unless told, z [n, 3].
+/// - Shapes: x [n, 4], z [n, 3], r = 2 unless told.
 final class ToyTrainer: LocalTrainer {
   static let scaling = 0.5
   static let pairs = [
@@ -19,42 +19,41 @@ final class ToyTrainer: LocalTrainer {
   ]
 
   let initial: NamedTensors
-  let frozen: NamedTensors
+  let model: ToyModel
   private let inputs: Tensor
   private let targets: Tensor
-  private let scaling: Double
-  private var values: NamedTensors
   /// What is added to the frozen layers now.
   private(set) var baseDelta = BaseDelta()
+  /// s by site where a method has set another.
+  private(set) var scalings: [String: Double] = [:]
+  /// How the adapters act together now.
+  private(set) var mixture = AdapterMixture()
 
   /// Names of what got a gradient in the last local phase.
   private(set) var moved: [String] = []
+  /// Names of what moved in each local phase so far.
+  private(set) var phases: [[String]] = []
 
   /// The trainer of a client; clients of one run share the frozen layers and the start values.
   init(
-    inputs: Tensor, targets: Tensor, scaling: Double = ToyTrainer.scaling, rank: Int = 2
+    inputs: Tensor, targets: Tensor, scaling: Double = ToyTrainer.scaling, rank: Int = 2,
+    modelExtension: ModelExtension = ModelExtension()
   ) {
-    var stream = RandomStream(seed: 1).substream("backbone")
-    func draw(_ shape: [Int]) -> Tensor { Tensor.normal(shape, deviation: 0.5, stream: &stream) }
-    frozen = NamedTensors(["first": draw([5, 4]), "second": draw([3, 5])])
-    initial = NamedTensors([
-      "first.lora_A.weight": draw([rank, 4]), "first.lora_B.weight": .zeros([5, rank]),
-      "second.lora_A.weight": draw([rank, 5]), "second.lora_B.weight": .zeros([3, rank]),
-      "head.bias": .zeros([3]),
-    ])
-    (self.inputs, self.targets, self.scaling) = (inputs, targets, scaling)
-    values = initial.copied()
+    model = ToyModel(scaling: scaling, rank: rank, modelExtension: modelExtension)
+    (self.inputs, self.targets) = (inputs, targets)
+    initial = model.values
   }
 
   /// A client with `rows` rows of data of its own.
   convenience init(
-    client: Int, rows: Int, scaling: Double = ToyTrainer.scaling, rank: Int = 2
+    client: Int, rows: Int, scaling: Double = ToyTrainer.scaling, rank: Int = 2,
+    modelExtension: ModelExtension = ModelExtension()
   ) {
     var stream = RandomStream(seed: 2).substream("data", client)
     self.init(
       inputs: Tensor.normal([rows, 4], stream: &stream),
       targets: Tensor.normal([rows, 3], mean: Double(client) * 0.3, stream: &stream),
-      scaling: scaling, rank: rank)
+      scaling: scaling, rank: rank, modelExtension: modelExtension)
   }
 
   /// One trainer with the rows of all.
@@ -63,78 +62,133 @@ final class ToyTrainer: LocalTrainer {
       inputs: concatenated(trainers.map(\.inputs)), targets: concatenated(trainers.map(\.targets)))
   }
 
+  var frozen: NamedTensors { model.frozen }
+
   var sampleCount: Int { inputs.size(0) }
 
-  var trainables: NamedTensors { values.copied() }
+  var trainables: NamedTensors { model.values }
 
   func load(_ new: NamedTensors) throws {
-    try new.requireShapes(of: values.filtered { new[$0] != nil }, at: "trainer")
-    values = values.merging(new.copied())
+    var expected = model.values.filtered { new[$0] != nil }
+    let resized = Self.pairs.filter { pair in  // another rank, if both factors come with it
+      new.rank(of: pair).map { $0 != expected.rank(of: pair) } ?? false
+    }
+    for pair in resized {
+      guard let a = expected[pair.a], let b = expected[pair.b], let rank = new.rank(of: pair) else {
+        continue
+      }
+      expected[pair.a] = .zeros([rank, a.size(1)])
+      expected[pair.b] = .zeros([b.size(0), rank])
+    }
+    try new.requireShapes(of: expected, at: "trainer")
+    for pair in resized { model.resize(pair, toRank: new.rank(of: pair) ?? 1) }
+    for (name, tensor) in new { model.leaves[name]?.assignInPlace(tensor.detached()) }
+  }
+
+  func rescale(_ scalings: [String: Double]) {
+    self.scalings = scalings
+    model.rescale(scalings)
   }
 
   func load(_ delta: BaseDelta) throws {
     try delta.sites.requireShapes(of: frozen.filtered { delta.sites[$0] != nil }, at: "trainer")
     baseDelta = delta
+    model.load(delta)
+  }
+
+  func load(_ mixture: AdapterMixture) throws {
+    self.mixture = mixture
+    model.load(mixture)
   }
 
   func train(_ work: LocalWork) async throws -> TrainingOutcome {
     let training = work.training
-    var optimizer = try training.optimizer.configuration.makeOptimizer()
     let schedule = try training.makeSchedule()
     let stepsPerEpoch = (sampleCount + training.batchSize - 1) / training.batchSize
-    let total = min(training.localEpochs * stepsPerEpoch, work.stepLimit ?? .max)
-    let moving = values.filtered(work.selects)
-    moved = moving.names
-    var order: [Int] = []
+    let full = training.localEpochs * stepsPerEpoch
+    let phase = LocalPhase(
+      trainables: leaves(work.selects), stepCount: min(full, work.stepLimit ?? .max),
+      fullStepCount: full, round: work.round)
+    let lower = leaves { work.rules.lowerLevel?.selects($0) ?? false }.map(\.leaf)
+    var stepper = try Stepper(
+      phase, lower: lower, hooks: work.hooks, training, rules: work.rules)
+    try stepper.begin()
+    defer { stepper.end() }
+    moved = phase.trainables.map(\.name)
+    phases.append(moved)
     var outcome = TrainingOutcome(steps: 0, meanLoss: 0, rows: 0, tokens: 0)
-    for step in 0..<total {
-      if step % stepsPerEpoch == 0 {
-        var stream = work.random.substream("epoch", step / stepsPerEpoch)
-        order = stream.shuffled(0..<sampleCount)
-      }
-      let batch = order.dropFirst(step % stepsPerEpoch * training.batchSize)
-        .prefix(training.batchSize)
-      let leaves = moving.mapValues { $0.requiringGradient() }
-      let loss = loss(rows: Array(batch), with: values.merging(leaves))
-      var gradients = loss.gradients(by: leaves.tensors)
-      if training.clipNorm > 0 { gradients = clipped(gradients, toNorm: training.clipNorm).0 }
-      optimizer.step(
-        moving.tensors, gradients: gradients,
-        learningRate: training.learningRate * schedule.factor(step: step, of: total))
+    for index in 0..<phase.stepCount {
+      let batch = rows(of: index, training.batchSize, work.random)
+      let shares = work.rules.lowerLevel?.sharesBatch ?? true
+      let other =
+        shares ? batch : rows(of: index, training.batchSize, work.random.substream("lower"))
+      let loss = try stepper.step(
+        LocalStep(phase, index: index, random: work.random.substream("step", index)),
+        learningRate: training.learningRate * schedule.factor(step: index, of: phase.stepCount),
+        lowerLoss: { run(other).loss }, run: { run(batch) })
       outcome.steps += 1
       outcome.rows += batch.count
-      outcome.meanLoss += loss.item / Double(total)
+      outcome.meanLoss += loss / Double(phase.stepCount)
     }
-    try Tensor.check("toy training")
+    optimizerState = stepper.optimizerState
     return outcome
   }
 
-  func evaluate(_ split: DataSplit) async throws -> Metrics {
-    ["loss": loss(rows: Array(0..<sampleCount), with: values).item]
+  private func leaves(_ selects: (String) -> Bool) -> [(name: String, leaf: Tensor)] {
+    initial.names.filter(selects).compactMap { name in model.leaves[name].map { (name, $0) } }
   }
 
+  /// Rows of one step: every epoch is a shuffled pass.
+  private func rows(of step: Int, _ batchSize: Int, _ random: RandomStream) -> [Int] {
+    let stepsPerEpoch = (sampleCount + batchSize - 1) / batchSize
+    var stream = random.substream("epoch", step / stepsPerEpoch)
+    let order = stream.shuffled(0..<sampleCount)
+    return Array(order.dropFirst(step % stepsPerEpoch * batchSize).prefix(batchSize))
+  }
+
+  func evaluate(_ split: DataSplit) async throws -> Metrics {
+    ["loss": run(Array(0..<sampleCount)).loss.item]
+  }
+
+  func features(of split: DataSplit) async throws -> Tensor {
+    withoutGradient { model.output(inputs).features }
+  }
+
+  func inputMoments(of split: DataSplit) async throws -> [RunningMoments] {
+    model.layerInputs(inputs).map { input in
+      var moments = RunningMoments()
+      moments.add(input)
+      return moments
+    }
+  }
+
+  private(set) var optimizerState = NamedTensors()
+
   /// Half the mean over rows of the squared distance to the targets.
-  private func loss(rows: [Int], with values: NamedTensors) -> Tensor {
+  private func run(_ rows: [Int]) -> (loss: Tensor, view: (any StepView)?) {
     let index = Tensor(rows, shape: [rows.count])
-    let gap = output(inputs.indexSelected(0, index), values) - targets.indexSelected(0, index)
-    return gap.squared.sum([1]).mean() * 0.5
+    let x = inputs.indexSelected(0, index)
+    let output = model.output(x)
+    let loss = (output.scores - targets.indexSelected(0, index)).squared.sum([1]).mean() * 0.5
+    return (loss, ToyView(model: model, mixture: mixture, inputs: x, features: output.features))
   }
 
   /// The model's answers to this client's inputs, with the present values or without adapters.
-  func answers(adapted: Bool) -> Tensor { output(inputs, adapted ? values : NamedTensors()) }
-
-  private func output(_ x: Tensor, _ values: NamedTensors) -> Tensor {
-    let hidden = tanh(layer("first", x, values))
-    let output = layer("second", hidden, values)
-    return values["head.bias"].map { output + $0 } ?? output
+  func answers(adapted: Bool) -> Tensor {
+    withoutGradient { adapted ? model.output(inputs).scores : model.frozenScores(inputs) }
   }
+}
 
-  private func layer(_ name: String, _ x: Tensor, _ values: NamedTensors) -> Tensor {
-    let weight = frozen[name] ?? x
-    let base = linear(x, weight: baseDelta.sites[name].map { weight + $0 } ?? weight)
-    guard let a = values["\(name).lora_A.weight"], let b = values["\(name).lora_B.weight"] else {
-      return base
-    }
-    return base + linear(linear(x, weight: a), weight: b) * scaling
+/// What a penalty sees of a toy's step.
+private struct ToyView: StepView {
+  let model: ToyModel
+  let mixture: AdapterMixture
+  let inputs: Tensor
+  let features: Tensor
+
+  func features(under other: AdapterMixture, dropping: Bool) -> Tensor {
+    model.load(other)
+    defer { model.load(mixture) }
+    return withoutGradient { model.output(inputs).features }
   }
 }

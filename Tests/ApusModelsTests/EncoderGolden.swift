@@ -10,6 +10,7 @@ struct EncoderGolden: CustomTestStringConvertible {
   /// Folders of `Tests/Fixtures` that `encoders.py` filled.
   static let names = [
     "roberta", "distilbert", "albert", "deberta_v2/v3", "deberta_v2/v2", "deberta_v2/content",
+    "deberta_v2/conv", "deberta/base", "deberta/short",
   ]
 
   let name: String

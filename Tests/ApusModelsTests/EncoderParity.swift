@@ -157,7 +157,9 @@ import Testing
     ("distilbert", "n_heads", 5, "heads"), ("distilbert", "activation", "geluu", "gelu"),
     ("albert", "num_hidden_groups", 4, "4"), ("albert", "inner_group_num", 1, "unexpected"),
     ("albert", "embedding_size", 8, "[96, 8]"), ("deberta_v2/v3", "position_buckets", 1, "buckets"),
-    ("deberta_v2/v3", "pos_att_type", 5, "array"), ("deberta_v2/v2", "conv_kernel_size", 3, "3"),
+    ("deberta_v2/v3", "pos_att_type", 5, "array"), ("deberta_v2/v2", "conv_kernel_size", 4, "4"),
+    ("deberta_v2/conv", "conv_groups", 2, "2"), ("deberta_v2/conv", "conv_act", "tan", "tanh"),
+    ("deberta/base", "talking_head", true, "talk"), ("deberta/base", "pooler_hidden_size", 8, "8"),
     ("deberta_v2/v2", "share_att_key", true, "unexpected"),
     ("deberta_v2/content", "attention_head_size", 4, "4"),
   ])

@@ -18,8 +18,6 @@ public enum TinyCheckpoint {
   /// The folder is made if it is missing; `dropout` is the probability of every dropout.
   public static func write(to folder: URL, dropout: Double = 0.1) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let vocabulary =
-      ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + topics.flatMap(\.self) + fillers
     let config: [String: Any] = [
       "architectures": ["BertModel"], "model_type": "bert", "hidden_size": hidden,
       "num_hidden_layers": layers, "num_attention_heads": 4, "intermediate_size": inner,
@@ -35,13 +33,15 @@ public enum TinyCheckpoint {
       to: folder.appending(path: "model.safetensors"))
   }
 
-  private static let (hidden, inner, layers) = (32, 64, 2)
+  static let (hidden, inner, layers) = (32, 64, 2)
+  static let vocabulary =
+    ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + topics.flatMap(\.self) + fillers
 
-  private static func json(_ object: Any) throws -> Data {
+  static func json(_ object: Any) throws -> Data {
     try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys])
   }
 
-  private static func tokenizer(_ vocabulary: [String]) -> [String: Any] {
+  static func tokenizer(_ vocabulary: [String]) -> [String: Any] {
     let ids = Dictionary(uniqueKeysWithValues: vocabulary.enumerated().map { ($1, $0) })
     let special = vocabulary.prefix(5).map { token in
       [

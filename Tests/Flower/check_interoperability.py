@@ -69,7 +69,7 @@ def check_python_clients(folder):
         server = federation.server(experiment, "--clients", "arrays")
         federation.submit(
             PYTHON_CLIENT, "--run-config",
-            f'checkpoint="{checkpoint}" rows="{folder / "rows.jsonl"}" batch-size=8')
+            f'checkpoint="{checkpoint}" rows="{folder / "rows.jsonl"}" rank=4 alpha=8 batch-size=8')
         require(server.wait(400) == 0, f"the server failed: {server.last()}")
         run = federation.folder / "runs/check"
         ends = {row[2] for row in results.traffic(run)}

@@ -14,37 +14,92 @@ public struct AggregationBias: Sendable {
 
   /// The sums of one round, empty.
   public func sums() -> Sums {
-    Sums(pairs: pairs, products: pairs.map { _ in FactoredSum() }, totalWeight: 0)
+    Sums(
+      pairs: pairs, products: pairs.map { _ in FactoredSum() },
+      totalWeights: pairs.map { _ in 0 })
   }
 
   /// Σ wₖ·s·BₖAₖ of each site.
   public struct Sums: Sendable {
     fileprivate let pairs: [FactorPair]
     fileprivate var products: [FactoredSum]
-    fileprivate var totalWeight: Double
+    fileprivate var totalWeights: [Double]
 
-    /// Adds the products of one update, which was found valid.
-    public mutating func add(_ update: NamedTensors, weight: Double) {
+    /// Adds the products of one update, which was found valid, at the sites that it has.
+    ///
+    /// - Parameters:
+    ///   - update: Factors, of whatever rank.
+    ///   - weight: wₖ.
+    ///   - scalings: s of the client by site, where it is another than that of the configuration.
+    public mutating func add(
+      _ update: NamedTensors, weight: Double, scalings: [String: Double] = [:]
+    ) {
       for (index, pair) in pairs.enumerated() {
         guard let a = update[pair.a], let b = update[pair.b] else { continue }
-        products[index].add(b: b, a: a, weight: weight * pair.scaling)
+        products[index].add(b: b, a: a, weight: weight * (scalings[pair.site] ?? pair.scaling))
+        totalWeights[index] += weight
       }
-      totalWeight += weight
+    }
+
+    /// Σ pₖ·s·BₖAₖ of each site, with pₖ = wₖ / Σ wⱼ over those that have it; none without weight.
+    public var ideals: [(pair: FactorPair, sum: FactoredSum)] {
+      pairs.indices.filter { totalWeights[$0] > 0 }
+        .map { (pairs[$0], products[$0].scaled(1 / totalWeights[$0])) }
+    }
+
+    /// How far the product of these factors is from the ideal, at each site and over all.
+    public func gaps(of mean: NamedTensors) -> BiasNorms {
+      var norms = BiasNorms()
+      for (pair, ideal) in ideals {
+        guard let a = mean[pair.a], let b = mean[pair.b] else { continue }
+        let (all, product) = (ideal.norm, FactoredSum(b: b, a: a, weight: pair.scaling))
+        // ‖X − Y‖² = ‖X‖² − 2⟨X, Y⟩ + ‖Y‖², of which only ‖X‖ has the cohort's inner dimension twice.
+        let square = all * all - 2 * ideal.inner(with: product) + product.inner(with: product)
+        norms.add(pair.site, missed: max(0, square).squareRoot(), all: all)
+      }
+      return norms
     }
 
     /// ‖Σ pₖBₖAₖ − B̄Ā‖ / ‖Σ pₖBₖAₖ‖ over all sites; nil without sites, or if the ideal is zero.
-    public func relativeBias(of mean: NamedTensors) -> Double? {
-      guard totalWeight > 0 else { return nil }
-      var (gap, whole) = (0.0, 0.0)
-      for (pair, product) in zip(pairs, products) {
-        guard let a = mean[pair.a], let b = mean[pair.b], !product.isEmpty else { continue }
-        let ideal = product.scaled(1 / totalWeight)
-        var difference = ideal
-        difference.add(b: b, a: a, weight: -pair.scaling)
-        gap += difference.norm * difference.norm
-        whole += ideal.norm * ideal.norm
-      }
-      return whole > 0 ? (gap / whole).squareRoot() : nil
+    public func relativeBias(of mean: NamedTensors) -> Double? { gaps(of: mean).relative }
+  }
+}
+
+/// What aggregation missed of Σ pₖ·s·BₖAₖ, as norms by site.
+public struct BiasNorms: Sendable {
+  private var sites: [(site: String, missed: Double, all: Double)] = []
+
+  /// Of no site yet.
+  public init() {}
+
+  /// Counts one site.
+  ///
+  /// - Parameters:
+  ///   - site: Module path of the projection.
+  ///   - missed: ‖R‖, scaling included.
+  ///   - all: ‖Σ pₖ·s·BₖAₖ‖.
+  public mutating func add(_ site: String, missed: Double, all: Double) {
+    sites.append((site, missed, all))
+  }
+
+  /// ‖R‖ over all sites.
+  public var absolute: Double {
+    sites.reduce(0) { $0 + $1.missed * $1.missed }.squareRoot()
+  }
+
+  /// ‖R‖ / ‖Σ pₖ·s·BₖAₖ‖ over all sites; nil where there is nothing to compare with.
+  public var relative: Double? {
+    let whole = sites.reduce(0) { $0 + $1.all * $1.all }.squareRoot()
+    return whole > 0 ? absolute / whole : nil
+  }
+
+  /// `aggregation_bias` and `aggregation_bias/<site>`, relative, and `aggregation_bias_norm`.
+  public var metrics: Metrics {
+    guard let relative else { return [:] }
+    var metrics = ["aggregation_bias": relative, "aggregation_bias_norm": absolute]
+    for (site, missed, all) in sites where all > 0 {
+      metrics["aggregation_bias/\(site)"] = missed / all
     }
+    return metrics
   }
 }

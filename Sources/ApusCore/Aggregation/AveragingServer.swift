@@ -60,7 +60,7 @@ public struct AveragingServer: ServerHalf {
   public mutating func finish(round: Round) -> Metrics {
     defer { (mean, products) = (nil, bias.sums()) }
     guard let average = mean?.finish() else { return [:] }
-    let metrics = products.relativeBias(of: average).map { ["aggregation_bias": $0] } ?? [:]
+    let metrics = products.gaps(of: average).metrics
     let former = global.filtered { average[$0] != nil }
     global = global.merging(optimizer.step(former, towards: average, scale: round.stepScale))
     if skipsKnown { ledger.note(changeOf: average.names, in: round) }

@@ -1,3 +1,4 @@
+public import ApusBase
 public import ApusTorch
 
 /// One addition to the frozen weights of some sites, as it is sent: factored where that is smaller.
@@ -32,5 +33,24 @@ public struct BaseChange: Sendable {
     } else {
       tensors["\(site).w"] = matmul(u, v).to(.float32)
     }
+  }
+
+  /// Lets a matrix be added to a site's weight.
+  ///
+  /// - Parameters:
+  ///   - site: Module path of the projection.
+  ///   - matrix: [d_out, d_in].
+  public mutating func add(_ site: String, matrix: Tensor) {
+    tensors["\(site).w"] = matrix.to(.float32).contiguous()
+  }
+
+  /// This change and another as one.
+  ///
+  /// - Throws: ``ApusError`` `.shapeMismatch` if a site has another shape in the other one.
+  public func adding(_ other: BaseChange) throws(ApusError) -> BaseChange {
+    var sum = BaseDelta()
+    try sum.add(self)
+    try sum.add(other)
+    return BaseChange(tensors: sum.tensors)
   }
 }

@@ -15,9 +15,16 @@ public struct BaseDeltaCopy: Sendable {
 
   /// Adds what a brief brings.
   ///
+  /// - Parameters:
+  ///   - brief: Holds the changes that the client lacks, or the sum of all.
+  ///   - completing: Makes of a change as it is sent the one that is added; the same one as the
+  ///     server's, given to ``BaseDeltaLog/append(_:sentAs:)``.
   /// - Throws: ``ApusError`` `.invalidMessage` if the brief leaves a gap, `.shapeMismatch` if a
   ///   change does not fit; the copy is then as before.
-  public mutating func update(from brief: Message) throws(ApusError) {
+  public mutating func update(
+    from brief: Message,
+    completing: (BaseChange) throws(ApusError) -> BaseChange = { $0 }
+  ) throws(ApusError) {
     guard let target = brief.fields[BaseDeltaLog.versionKey]?.int, target >= version else {
       throw missing("the brief does not say which base delta it goes with, or an older one")
     }
@@ -28,10 +35,10 @@ public struct BaseDeltaCopy: Sendable {
       for index in version..<target {
         let change = BaseChange(tensors: brief.tensors.below(BaseDeltaLog.prefix(index)))
         guard !change.isEmpty else { throw missing("change \(index) of the base is missing") }
-        try next.add(change)
+        try next.add(try completing(change))
       }
     } else {
-      next = BaseDelta(sites: whole.sites.copied())
+      next = BaseDelta(tensors: whole.tensors.copied())
     }
     (delta, version) = (next, target)
   }
@@ -51,7 +58,7 @@ public struct BaseDeltaCopy: Sendable {
   public var snapshot: Snapshot {
     guard version > 0 else { return Snapshot() }
     return Snapshot(
-      groups: ["base": delta.sites], fields: [BaseDeltaLog.versionKey: .int(version)])
+      groups: ["base": delta.tensors], fields: [BaseDeltaLog.versionKey: .int(version)])
   }
 
   /// Goes on from what a client kept.
@@ -62,14 +69,14 @@ public struct BaseDeltaCopy: Sendable {
       self = BaseDeltaCopy()
       return
     }
-    let sites = snapshot.group("base")
+    let tensors = snapshot.group("base")
     guard let version = snapshot.fields[BaseDeltaLog.versionKey]?.int,
-      sites.count == snapshot.tensors.count
+      tensors.count == snapshot.tensors.count
     else {
       throw ApusError(
         .runState, at: "client state", "the client keeps no base delta, but something else",
         remedy: "Resume the run with the method that started it")
     }
-    (delta, self.version) = (BaseDelta(sites: sites), version)
+    (delta, self.version) = (BaseDelta(tensors: tensors), version)
   }
 }

@@ -25,14 +25,19 @@ public struct BaseDeltaLog: Sendable {
 
   /// Adds a change to the sum; an empty one leaves everything as it is.
   ///
+  /// - Parameters:
+  ///   - change: What is added on all sides.
+  ///   - sent: What clients are sent of it, if they know how to complete that; nil for all of it.
   /// - Throws: ``ApusError`` `.shapeMismatch` if it does not fit earlier ones.
-  public mutating func append(_ change: BaseChange) throws(ApusError) {
+  public mutating func append(
+    _ change: BaseChange, sentAs sent: BaseChange? = nil
+  ) throws(ApusError) {
     guard !change.isEmpty else { return }
     try delta.add(change)
     version += 1
-    changes.append(change)
+    changes.append(sent ?? change)
     var elements = changes.reduce(0) { $0 + $1.tensors.elementCount }
-    while elements > delta.sites.elementCount {
+    while elements > delta.elementCount {
       elements -= changes.removeFirst().tensors.elementCount
     }
   }
@@ -68,13 +73,16 @@ public struct BaseDeltaLog: Sendable {
     held[client.index] = known
   }
 
+  /// Whether a client has answered a brief, and so has what the first one brought.
+  public func hasHeard(from client: ClientID) -> Bool { held[client.index] != nil }
+
   /// Groups of tensors for a snapshot.
   public var groups: [String: NamedTensors] {
     var logged = NamedTensors()
     for (index, change) in changes.enumerated() {
       logged = logged.merging(change.tensors.above("\(index)."))
     }
-    return ["base": delta.sites, "changes": logged]
+    return ["base": delta.tensors, "changes": logged]
   }
 
   /// Fields for the same snapshot.
@@ -98,7 +106,7 @@ public struct BaseDeltaLog: Sendable {
         remedy: "Resume the run with the method that started it")
     }
     self.version = version
-    delta = BaseDelta(sites: snapshot.group("base"))
+    delta = BaseDelta(tensors: snapshot.group("base"))
     let logged = snapshot.group("changes")
     changes = (0..<count).map { BaseChange(tensors: logged.below("\($0).")) }
     for (name, value) in snapshot.fields {

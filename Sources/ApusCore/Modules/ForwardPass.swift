@@ -71,6 +71,23 @@ public struct RowLayout: Sendable {
       .reshaped([exampleCount, maxLength, rows.size(-1)])
   }
 
+  /// The row of each example's last token: [T, D] → [B, D].
+  public func lastRows(of rows: Tensor) -> Tensor {
+    var (last, row) = ([Int](), 0)
+    for length in lengths {
+      row += length
+      last.append(row - 1)
+    }
+    return rows.indexSelected(0, Tensor(last, shape: [last.count]).to(device: rows.device))
+  }
+
+  /// A value of each example for each of its rows: [B] → [T].
+  public func rowValues(_ values: Tensor) -> Tensor {
+    let examples = lengths.enumerated().flatMap { repeatElement($0.offset, count: $0.element) }
+    return values.indexSelected(
+      0, Tensor(examples, shape: [examples.count]).to(device: values.device))
+  }
+
   /// The mean over each example's rows: [T, D] → [B, D].
   public func meanOverExamples(_ rows: Tensor) -> Tensor {
     var weights = [Float](repeating: 0, count: exampleCount * rowCount)

@@ -9,10 +9,20 @@ public final class Linear: Module {
   public let weight: Parameter
   /// b, if the layer has one.
   public let bias: Parameter?
+  /// Sees every input, while statistics of them are taken.
+  public var observer: ((Tensor) -> Void)?
 
   /// A layer without weights yet.
-  public init(_ inputs: Int, _ outputs: Int, bias: Bool = true) {
-    weight = Parameter(outputs, inputs)
+  ///
+  /// - Parameters:
+  ///   - inputs: d_in.
+  ///   - outputs: d_out.
+  ///   - bias: Whether there is a b.
+  ///   - isStoredTransposed: Whether checkpoints keep Wᵀ, as those of GPT-2 do; here it is W always.
+  public init(
+    _ inputs: Int, _ outputs: Int, bias: Bool = true, isStoredTransposed: Bool = false
+  ) {
+    weight = Parameter(outputs, inputs, isStoredTransposed: isStoredTransposed)
     self.bias = bias ? Parameter(outputs) : nil
   }
 
@@ -23,7 +33,8 @@ public final class Linear: Module {
 
   /// The layer's output, in the input's dtype: trained weights are float32 beside any activation.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    linear(x, weight: weight.value.to(x.dtype), bias: bias?.value.to(x.dtype))
+    observer?(x)
+    return linear(x, weight: weight.value.to(x.dtype), bias: bias?.value.to(x.dtype))
   }
 }
 

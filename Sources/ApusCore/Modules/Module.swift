@@ -88,14 +88,14 @@ open class Module {
         remedy: "Take config.json and weights from one revision of one checkpoint")
     }
     for (key, parameter) in parameters {
-      guard let tensor = weights[key], tensor.shape != parameter.shape else { continue }
+      guard let tensor = weights[key], tensor.shape != parameter.storedShape else { continue }
       throw ApusError(
         .shapeMismatch, at: "\(file), \(key)",
-        "config.json promises shape \(parameter.shape), the file has \(tensor.shape)",
+        "config.json promises shape \(parameter.storedShape), the file has \(tensor.shape)",
         remedy: "Take config.json and weights from one revision of one checkpoint")
     }
     for (key, parameter) in parameters {
-      if let tensor = weights[key] { parameter.value = tensor }
+      if let tensor = weights[key] { parameter.stored = tensor }
     }
   }
 
@@ -110,11 +110,23 @@ public final class Parameter {
   public let shape: [Int]
   /// The elements; of no value until a checkpoint was loaded.
   public var value: Tensor
+  /// Whether checkpoints keep the matrix with its axes exchanged.
+  public let isStoredTransposed: Bool
 
   /// A parameter without elements yet.
-  public init(_ shape: Int...) {
+  public init(_ shape: Int..., isStoredTransposed: Bool = false) {
     self.shape = shape
+    self.isStoredTransposed = isStoredTransposed
     value = Tensor.empty([0])
+  }
+
+  /// The shape in a checkpoint.
+  public var storedShape: [Int] { isStoredTransposed ? shape.reversed() : shape }
+
+  /// The elements as a checkpoint keeps them; a view where the axes are exchanged.
+  public var stored: Tensor {
+    get { isStoredTransposed ? value.matrixTransposed : value }
+    set { value = isStoredTransposed ? newValue.matrixTransposed : newValue }
   }
 }
 

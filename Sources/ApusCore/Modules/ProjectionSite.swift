@@ -21,6 +21,10 @@ public final class ProjectionSite: Module, TransparentModule {
   public let base: Linear
   /// Adapters in the order in which they act, each with its name.
   public private(set) var adapters: [(name: String, adapter: any ProjectionAdapter)] = []
+  /// How they act together; each of them fully, unless a method mixes them.
+  public var mixture = AdapterMixture()
+  /// Weighs adapters by the rows, if a mixture asks for it.
+  public var gate: AdapterGate?
 
   /// A site around a layer.
   public init(_ base: Linear) { self.base = base }
@@ -42,12 +46,19 @@ public final class ProjectionSite: Module, TransparentModule {
   /// Removes the adapter of this name, if there is one.
   public func detach(named name: String = "default") { adapters.removeAll { $0.name == name } }
 
-  /// The layer's output with all adapters.
+  /// The layer's output with all adapters, in their mixture.
   public func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
     var output = base(x)
+    let gates = gate?.weights(x)
     for (index, entry) in adapters.enumerated() {
-      output = entry.adapter.adapted(
-        output, input: x, layer: base, pass: pass.scoped(entry.name, index))
+      // With one mask for all, every adapter draws as the first one does.
+      let scope =
+        mixture.sharesDropout
+        ? pass.scoped(adapters[0].name, 0) : pass.scoped(entry.name, index)
+      let column = gate?.names.firstIndex(of: entry.name)
+      output = mixture[entry.name].applied(
+        to: output, gate: column.flatMap { gates?.sliced(1, $0..<($0 + 1)) }, layout: pass.layout
+      ) { entry.adapter.adapted($0, input: x, layer: base, pass: scope) }
     }
     return output
   }

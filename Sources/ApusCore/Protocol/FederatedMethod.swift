@@ -14,6 +14,9 @@ public protocol FederatedMethod: Sendable {
   /// Local training as the paper or its code does it, where an experiment does not say otherwise.
   static var localTraining: LocalTraining { get }
 
+  /// Weighting and server rule as the paper has them, where an experiment does not say otherwise.
+  static var aggregation: Aggregation { get }
+
   /// Whether all rows are brought to one place, as only a reference point may do.
   static var poolsData: Bool { get }
 
@@ -21,8 +24,22 @@ public protocol FederatedMethod: Sendable {
   /// nothing is exported.
   static var hasGlobalModel: Bool { get }
 
+  /// Whether each client uses a model of its own, be there a global one beside it or not; it is
+  /// then measured on the client's own rows.
+  static var hasPersonalModels: Bool { get }
+
+  /// Whether it trains, sends and combines tensors whatever they mean, so that adapters of every
+  /// kind can be used with it; otherwise LoRA alone.
+  static var takesAnyAdapter: Bool { get }
+
   /// Creates the method with options that were validated.
   init(_ options: Options)
+
+  /// What the model needs beside the adapter that the experiment configures.
+  var modelExtension: ModelExtension { get }
+
+  /// Whether a trainable tensor stays on its client, each having its own.
+  func isPersonal(_ tensor: String) -> Bool
 
   /// Makes the server's half.
   func server(_ setting: ServerSetting) throws -> any ServerHalf
@@ -32,11 +49,26 @@ public protocol FederatedMethod: Sendable {
 }
 
 extension FederatedMethod {
+  /// FedAvg: the mean by numbers of rows.
+  public static var aggregation: Aggregation { Aggregation() }
+
   /// Data stay on the clients.
   public static var poolsData: Bool { false }
 
   /// One model for all.
   public static var hasGlobalModel: Bool { true }
+
+  /// Models of their own where there is none for all.
+  public static var hasPersonalModels: Bool { !hasGlobalModel }
+
+  /// Nothing stays on a client.
+  public func isPersonal(_ tensor: String) -> Bool { false }
+
+  /// The experiment's adapter alone.
+  public var modelExtension: ModelExtension { ModelExtension() }
+
+  /// LoRA alone.
+  public static var takesAnyAdapter: Bool { false }
 }
 
 /// Hyper-parameters that an experiment file can set by name.
@@ -78,6 +110,10 @@ public protocol ClientHalf {
   /// Measures the model that this client would use now: global, personal or mixed.
   mutating func evaluate(on brief: Message, split: DataSplit, round: Round) async throws -> Metrics
 
+  /// The one adapter, with its head, that this client would use now, by the names of the standard
+  /// set; nil if what it uses is none, such as a mixture, or is that of all.
+  func ownAdapter(beside brief: Message) -> NamedTensors?
+
   /// What persists on the client between rounds; never sent.
   var snapshot: Snapshot { get }
 
@@ -86,6 +122,9 @@ public protocol ClientHalf {
 }
 
 extension ClientHalf {
+  /// No adapter of its own.
+  public func ownAdapter(beside brief: Message) -> NamedTensors? { nil }
+
   /// Nothing persists, unless a method says so.
   public var snapshot: Snapshot { Snapshot() }
 

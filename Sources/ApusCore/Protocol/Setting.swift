@@ -67,12 +67,33 @@ public struct ServerSetting: Sendable {
   public let factorPairs: [FactorPair]
   /// How updates are combined.
   public let aggregation: Aggregation
+  /// Chance of the server's own, from the run's seed.
+  public let random: RandomStream
+  /// The frozen weights [d_out, d_in] of the adapted projections by site, shared and never written.
+  public let weights: NamedTensors
+  /// What is known of a client's device.
+  public let device: @Sendable (ClientID) -> DeviceTraits
 
   /// Collects what a server half needs.
-  public init(initial: NamedTensors, factorPairs: [FactorPair], aggregation: Aggregation) {
+  ///
+  /// - Parameters:
+  ///   - initial: Start values of what trains.
+  ///   - factorPairs: The LoRA pairs among them.
+  ///   - aggregation: How updates are combined.
+  ///   - random: Stream of the run's seed, for methods that draw on the server.
+  ///   - weights: Frozen weights by site, for methods that decompose them.
+  ///   - device: Devices of the clients, for methods that give each what it can do.
+  public init(
+    initial: NamedTensors, factorPairs: [FactorPair], aggregation: Aggregation,
+    random: RandomStream = RandomStream(seed: 0), weights: NamedTensors = NamedTensors(),
+    device: @escaping @Sendable (ClientID) -> DeviceTraits = { _ in .ideal }
+  ) {
     self.initial = initial
     self.factorPairs = factorPairs
     self.aggregation = aggregation
+    self.random = random
+    self.weights = weights
+    self.device = device
   }
 }
 
@@ -106,14 +127,18 @@ public struct ClientSetting {
   public let training: LocalTraining
   /// The LoRA pairs among the trainable tensors.
   public let factorPairs: [FactorPair]
+  /// What the client runs on, as it would measure it.
+  public let device: DeviceTraits
 
   /// Collects what a client half needs.
   public init(
-    id: ClientID, trainer: any LocalTrainer, training: LocalTraining, factorPairs: [FactorPair] = []
+    id: ClientID, trainer: any LocalTrainer, training: LocalTraining,
+    factorPairs: [FactorPair] = [], device: DeviceTraits = .ideal
   ) {
     self.id = id
     self.trainer = trainer
     self.training = training
     self.factorPairs = factorPairs
+    self.device = device
   }
 }

@@ -14,13 +14,25 @@ public struct TensorRoles: OptionSet, Sendable, Hashable {
   public static let b = TensorRoles(rawValue: 2)
   /// The head, and whatever else trains beside the factors.
   public static let head = TensorRoles(rawValue: 4)
-  /// Everything that trains.
+  /// What a method adds at the sites: further adapters, gates, factors of the ranks.
+  public static let further = TensorRoles(rawValue: 8)
+  /// What a method adds beside the model: a companion, tensors of its own.
+  public static let beside = TensorRoles(rawValue: 16)
+  /// Everything that trains of the standard adapter and the head.
   public static let all: TensorRoles = [.a, .b, .head]
 
   /// The role of the tensor of this name.
   public init(of name: String) {
     let parts = name.split(separator: ".")
-    self = parts.contains("lora_A") ? .a : parts.contains("lora_B") ? .b : .head
+    if parts.first == "companion" || parts.first == "own" {
+      self = .beside
+    } else if let adapter = AdapterName.of(name), adapter != AdapterName.standard {
+      self = .further
+    } else if parts.contains("adapter_gate") || parts.contains("lora_diagonal") {
+      self = .further
+    } else {
+      self = parts.contains("lora_A") ? .a : parts.contains("lora_B") ? .b : .head
+    }
   }
 
   /// Whether the tensor of this name has one of these roles.

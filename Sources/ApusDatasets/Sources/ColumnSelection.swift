@@ -6,6 +6,8 @@ public struct ColumnSelection: Hashable, Codable, Sendable {
   public var text: String
   /// Column of the second text; an empty or null value means that the row has none.
   public var pair: String?
+  /// Column of the text that is to follow, for models that write.
+  public var response: String?
   /// Column of the class, an index or a name.
   public var label: String?
   /// Column that names the class of an index in ``label``, or that alone gives the class.
@@ -14,11 +16,12 @@ public struct ColumnSelection: Hashable, Codable, Sendable {
   public var client: String?
 
   public init(
-    text: String = "text", pair: String? = nil, label: String? = nil, labelText: String? = nil,
-    client: String? = nil
+    text: String = "text", pair: String? = nil, response: String? = nil, label: String? = nil,
+    labelText: String? = nil, client: String? = nil
   ) {
     self.text = text
     self.pair = pair
+    self.response = response
     self.label = label
     self.labelText = labelText
     self.client = client
@@ -27,6 +30,7 @@ public struct ColumnSelection: Hashable, Codable, Sendable {
   private enum CodingKeys: String, CodingKey {
     case text
     case pair
+    case response
     case label
     case labelText = "label-text"
     case client
@@ -38,15 +42,16 @@ public struct ColumnSelection: Hashable, Codable, Sendable {
     self.init()
     text = try fields.decodeIfPresent(String.self, forKey: .text) ?? text
     pair = try fields.decodeIfPresent(String.self, forKey: .pair)
+    response = try fields.decodeIfPresent(String.self, forKey: .response)
     label = try fields.decodeIfPresent(String.self, forKey: .label)
     labelText = try fields.decodeIfPresent(String.self, forKey: .labelText)
     client = try fields.decodeIfPresent(String.self, forKey: .client)
   }
 
-  /// The chosen columns, each once, in the order text, pair, label, label text, client.
+  /// The chosen columns, each once, in the order text, pair, response, label, label text, client.
   var names: [String] {
     var seen: Set<String> = []
-    return [text, pair, label, labelText, client].compactMap(\.self).filter {
+    return [text, pair, response, label, labelText, client].compactMap(\.self).filter {
       seen.insert($0).inserted
     }
   }

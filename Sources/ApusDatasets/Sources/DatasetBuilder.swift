@@ -33,6 +33,9 @@ struct DatasetBuilder {
       guard !row.text.allSatisfy(\.isWhitespace) else {
         throw row.source.badRow("the text is empty")
       }
+      guard row.response.map({ !$0.allSatisfy(\.isWhitespace) }) ?? true else {
+        throw row.source.badRow("the response is empty")
+      }
       try checkLabel(of: row)
       rows.append(row)
     } catch {
@@ -64,7 +67,8 @@ struct DatasetBuilder {
     for (row, label) in zip(rows, labels) {
       examples.append(
         Example(
-          text: row.text, pair: row.pair, label: label, client: row.client, source: row.source))
+          text: row.text, pair: row.pair, response: row.response, label: label,
+          client: row.client, source: row.source))
     }
     return try Dataset(name: name, examples: examples, labelNames: labelNames, skipped: skipped)
   }

@@ -83,6 +83,7 @@ public enum DelimitedTable {
       guard client != "" else { throw source.badRow("the client is empty") }
       return RawRow(
         text: field(columns.text) ?? "", pair: pair == "" ? nil : pair,
+        response: field(columns.response),
         label: (label ?? labelText).map(RawRow.Label.text), labelText: labelText, client: client,
         source: source)
     }

@@ -82,8 +82,11 @@ public enum JSONLines {
         ? try object[name].string() : String(try object[name].int())
     }
     if client?.isEmpty == true { throw source.badRow("the client is empty") }
+    let response = try columns.response.map { name throws(ApusError) in
+      try object[name].string()
+    }
     return RawRow(
-      text: try object[columns.text].string(), pair: pair, label: label,
+      text: try object[columns.text].string(), pair: pair, response: response, label: label,
       labelText: labelText, client: client, source: source)
   }
 }

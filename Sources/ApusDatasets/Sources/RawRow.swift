@@ -12,6 +12,7 @@ struct RawRow {
 
   let text: String
   let pair: String?
+  let response: String?
   let label: Label?
   let labelText: String?
   let client: String?

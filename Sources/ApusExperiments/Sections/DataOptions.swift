@@ -33,7 +33,7 @@ public struct DataOptions: OptionGroup, Equatable {
 
   /// Where rows come from.
   public var source = Source.jsonl
-  /// File of the rows; not for `debian-packages`.
+  /// File of the rows, or several with `*` in their name; not for `debian-packages`.
   public var train = ""
   /// File of test rows; nothing to hold rows out.
   public var test: String?
@@ -60,10 +60,12 @@ public struct DataOptions: OptionGroup, Equatable {
   public struct Columns: OptionGroup, Equatable {
     /// The text, or the first of a pair.
     public var text = "text"
-    /// The second text of a pair.
+    /// The second text of a pair, or the input of an instruction.
     public var pair: String?
-    /// The class, as an index or a name.
-    public var label = "label"
+    /// The text that is to follow, for models that write.
+    public var response: String?
+    /// The class, as an index or a name; nothing for "label" where texts are classified.
+    public var label: String?
     /// The name of the class where `label` is an index.
     public var labelText: String?
     /// The row's owner, for the natural partition.
@@ -71,8 +73,11 @@ public struct DataOptions: OptionGroup, Equatable {
 
     public init() {}
 
-    var selection: ColumnSelection {
-      ColumnSelection(text: text, pair: pair, label: label, labelText: labelText, client: client)
+    /// The columns that a task reads.
+    func selection(needsClasses: Bool) -> ColumnSelection {
+      ColumnSelection(
+        text: text, pair: pair, response: response,
+        label: label ?? (needsClasses ? "label" : nil), labelText: labelText, client: client)
     }
   }
 

@@ -14,6 +14,8 @@ public struct Centralised: FederatedMethod {
     summary: "all rows in one place; the upper reference point",
     paper: "reference point", leavesClient: "all data", visibility: .nothing)
 
+  public static var takesAnyAdapter: Bool { true }
+
   public static var localTraining: LocalTraining { FedIT.localTraining }
 
   public static var poolsData: Bool { true }

@@ -15,6 +15,8 @@ public struct Local: FederatedMethod {
     paper: "reference point", leavesClient: "nothing but the number of rows and the loss",
     visibility: .nothing)
 
+  public static var takesAnyAdapter: Bool { true }
+
   public static var localTraining: LocalTraining { FedIT.localTraining }
 
   public static var hasGlobalModel: Bool { false }
@@ -22,6 +24,8 @@ public struct Local: FederatedMethod {
   public typealias Options = NoOptions
 
   public init(_ options: NoOptions) {}
+
+  public func isPersonal(_ tensor: String) -> Bool { true }
 
   public func client(_ setting: ClientSetting) -> any ClientHalf { Client(setting: setting) }
 
@@ -42,9 +46,7 @@ public struct Local: FederatedMethod {
       let trainer = setting.trainer
       try trainer.load(personal.values)  // 1. what the client had
       let outcome = try await trainer.train(  // 2. on Dₖ, fresh optimizer
-        LocalWork(
-          training: setting.training, random: round.random(of: setting.id),
-          stepLimit: brief.stepLimit))
+        LocalWork(of: setting, in: round, on: brief))
       personal.keep(trainer.trainables)  // 3. keep it
       return Message(
         tensors: NamedTensors(), sampleCount: trainer.sampleCount, outcome: outcome)
@@ -54,6 +56,8 @@ public struct Local: FederatedMethod {
       try setting.trainer.load(personal.values)
       return try await setting.trainer.evaluate(split)
     }
+
+    func ownAdapter(beside brief: Message) -> NamedTensors? { personal.values }
 
     var snapshot: Snapshot { personal.snapshot }
 

@@ -59,9 +59,7 @@ public struct FFALoRA: FederatedMethod {
       let trainer = setting.trainer
       try load(brief)  // 1. Bₖ ← B beside A₀
       let outcome = try await trainer.train(  // 2. on Dₖ; A₀ is in no optimizer
-        LocalWork(
-          training: setting.training, random: round.random(of: setting.id),
-          stepLimit: brief.stepLimit, selects: trained.contains(named:)))
+        LocalWork(of: setting, in: round, on: brief, selects: trained.contains(named:)))
       return Message(  // 4. upload
         tensors: trainer.trainables.filtered(trained), sampleCount: trainer.sampleCount,
         outcome: outcome)

@@ -51,7 +51,7 @@ public struct FLoRA: FederatedMethod {
       try open(brief)  // 1. W ← W + s·BₛAₛ
       try setting.trainer.load(freshFactors(random.substream("lora_A")))  // 2. new Aₖ, Bₖ
       let outcome = try await setting.trainer.train(  // 3. E epochs on Dₖ, fresh optimizer
-        LocalWork(training: setting.training, random: random, stepLimit: brief.stepLimit))
+        LocalWork(of: setting, in: round, on: brief))
       var update = Message(  // 4. upload
         tensors: setting.trainer.trainables, sampleCount: setting.trainer.sampleCount,
         outcome: outcome)

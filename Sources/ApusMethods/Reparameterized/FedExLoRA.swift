@@ -10,7 +10,7 @@ import ApusTorch
 /// float32 beside the published weights. Another server optimizer than FedAvg moves A, B and the
 /// head its own way; the residual stays that of the clients' means.
 ///
-/// Singular values of R below 2⁻²²·‖B̄‖·‖Ā‖ are dropped: averages rounded to float32 make them.
+/// An R below 2⁻²²·‖B̄‖·‖Ā‖ is dropped: averages rounded to float32 make one.
 ///
 /// - State: server, Ā [r, d_in], B̄ [d_out, r], the head, the base delta [d_out, d_in] per site and
 ///   its latest changes; each client, its own copy of the base delta.
@@ -68,9 +68,7 @@ public struct FedExLoRA: FederatedMethod {
     mutating func train(on brief: Message, round: Round) async throws -> Message {
       try open(brief)  // 1. W ← W + s·R, Aₖ, Bₖ ← Ā, B̄
       let outcome = try await setting.trainer.train(  // 2. E epochs on Dₖ, fresh optimizer
-        LocalWork(
-          training: setting.training, random: round.random(of: setting.id),
-          stepLimit: brief.stepLimit))
+        LocalWork(of: setting, in: round, on: brief))
       var update = Message(  // 3. upload
         tensors: setting.trainer.trainables, sampleCount: setting.trainer.sampleCount,
         outcome: outcome)
@@ -141,27 +139,23 @@ public struct FedExLoRA: FederatedMethod {
       let clients = mean.count
       defer { (products, totalWeight) = (pairs.map { _ in FactoredSum() }, 0) }
       guard let average = mean.finish() else { return [:] }  // 1. Ā, B̄
-      var (change, metrics) = (BaseChange(), Metrics())
-      var (gap, whole) = (0.0, 0.0)
+      var (change, bias) = (BaseChange(), BiasNorms())
       for (pair, sum) in zip(pairs, products) {
         guard let a = average[pair.a], let b = average[pair.b] else { continue }
         let ideal = sum.scaled(1 / totalWeight)
-        var residual = ideal
-        residual.add(b: b, a: a, weight: -1)  // 2. R = Σ pₖBₖAₖ − B̄Ā
-        let rounding = b.norm().item * a.norm().item * 0x1p-22
-        let rank = min((clients - 1) * a.size(0), residualRank)
-        if let (u, v) = residual.truncated(toRank: rank, droppingUpTo: rounding) {
-          change.add(pair.site, u: u * pair.scaling, v: v)
-        }
-        let parts = (missed: residual.norm * pair.scaling, all: ideal.norm * pair.scaling)
-        if parts.all > 0 { metrics["aggregation_bias/\(pair.site)"] = parts.missed / parts.all }
-        gap += parts.missed * parts.missed
-        whole += parts.all * parts.all
+        let residual = ideal.residual(b: b, a: a)  // 2. R = Σ pₖ(Bₖ − B̄)(Aₖ − Ā)
+        let (missed, rounding) = (residual.norm, b.norm().item * a.norm().item * 0x1p-22)
+        let isWhole = residualRank >= (clients - 1) * a.size(0)
+        let parts =
+          isWhole
+          ? (missed > rounding ? residual.factors : nil)
+          : residual.truncated(toRank: residualRank, droppingUpTo: rounding)
+        if let (u, v) = parts { change.add(pair.site, u: u * pair.scaling, v: v) }
+        bias.add(pair.site, missed: missed * pair.scaling, all: ideal.norm * pair.scaling)
       }
-      if whole > 0 { metrics["aggregation_bias"] = (gap / whole).squareRoot() }
       try base.append(change)  // 3. W ← W + s·R; 4. the next briefs bring it
       means = optimizer.step(means, towards: average, scale: round.stepScale)
-      return metrics
+      return bias.metrics
     }
 
     var snapshot: Snapshot {

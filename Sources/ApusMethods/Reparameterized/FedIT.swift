@@ -18,6 +18,8 @@ public struct FedIT: FederatedMethod {
     paper: "Zhang et al. 2023, arXiv 2305.05644",
     leavesClient: "A and B of every site, the head if it trains, nₖ", visibility: .weightedSum)
 
+  public static var takesAnyAdapter: Bool { true }
+
   public static var localTraining: LocalTraining {
     var training = LocalTraining()
     training.localEpochs = 10
@@ -39,30 +41,13 @@ public struct FedIT: FederatedMethod {
 
   public init(_ options: Options) { self.options = options }
 
-  public func client(_ setting: ClientSetting) -> any ClientHalf { Client(setting: setting) }
+  public func client(_ setting: ClientSetting) -> any ClientHalf {
+    // 1. Aₖ, Bₖ ← Ā, B̄; 2., 3. E epochs on Dₖ, fresh optimizer; 4. upload
+    AveragingClient(setting)
+  }
 
   public func server(_ setting: ServerSetting) -> any ServerHalf {
     // 2., 3. Ā ← Σ pₖAₖ, B̄ ← Σ pₖBₖ
     AveragingServer(setting, reportingBiasOf: options.reportsBias ? setting.factorPairs : [])
-  }
-
-  private struct Client: ClientHalf {
-    let setting: ClientSetting
-
-    func train(on brief: Message, round: Round) async throws -> Message {
-      let trainer = setting.trainer
-      try trainer.load(brief.tensors)  // 1. Aₖ, Bₖ ← Ā, B̄
-      let outcome = try await trainer.train(  // 2., 3. E epochs on Dₖ, fresh optimizer
-        LocalWork(
-          training: setting.training, random: round.random(of: setting.id),
-          stepLimit: brief.stepLimit))
-      return Message(  // 4. upload
-        tensors: trainer.trainables, sampleCount: trainer.sampleCount, outcome: outcome)
-    }
-
-    func evaluate(on brief: Message, split: DataSplit, round: Round) async throws -> Metrics {
-      try setting.trainer.load(brief.tensors)
-      return try await setting.trainer.evaluate(split)
-    }
   }
 }

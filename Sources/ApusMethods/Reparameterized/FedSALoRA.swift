@@ -44,6 +44,8 @@ public struct FedSALoRA: FederatedMethod {
 
   public init(_ options: Options) { shared = options.sharesHead ? [.a, .head] : .a }
 
+  public func isPersonal(_ tensor: String) -> Bool { !shared.contains(named: tensor) }
+
   public func client(_ setting: ClientSetting) -> any ClientHalf {
     Client(setting, shared: shared)
   }
@@ -69,9 +71,7 @@ public struct FedSALoRA: FederatedMethod {
       let trainer = setting.trainer
       try load(brief)  // 1. Aₖ ← Ā beside the client's own Bₖ and head
       let outcome = try await trainer.train(  // 2., 3. Aₖ, Bₖ, head jointly on Dₖ, fresh optimizer
-        LocalWork(
-          training: setting.training, random: round.random(of: setting.id),
-          stepLimit: brief.stepLimit))
+        LocalWork(of: setting, in: round, on: brief))
       personal.keep(trainer.trainables)  // 4. store Bₖ and the head, upload Aₖ
       return Message(
         tensors: trainer.trainables.filtered(shared), sampleCount: trainer.sampleCount,
@@ -85,6 +85,10 @@ public struct FedSALoRA: FederatedMethod {
 
     private func load(_ brief: Message) throws {
       try setting.trainer.load(personal.values.merging(brief.tensors))
+    }
+
+    func ownAdapter(beside brief: Message) -> NamedTensors? {
+      personal.values.merging(brief.tensors)
     }
 
     var snapshot: Snapshot { personal.snapshot }

@@ -81,7 +81,7 @@ public struct RoLoRA: FederatedMethod {
       let outcome = try await trainer.train(  // 2. one factor on Dₖ, the other has no gradient
         LocalWork(
           training: training(in: round), random: round.random(of: setting.id),
-          stepLimit: brief.stepLimit, selects: trained.contains(named:)))
+          stepLimit: brief.stepLimit, round: round, selects: trained.contains(named:)))
       return Message(  // 3. upload that factor
         tensors: trainer.trainables.filtered(trained), sampleCount: trainer.sampleCount,
         outcome: outcome)

@@ -18,10 +18,14 @@ enum Activation: Sendable {
   ///
   /// - Throws: ``ApusError`` `.unsupported` that lists the known names.
   init(_ node: JSONNode, default fallback: String) throws(ApusError) {
-    let name = node.exists ? try node.string() : fallback
+    try self.init(named: node.exists ? try node.string() : fallback, at: node.place)
+  }
+
+  /// The function of this name; throws `.unsupported` that lists the known names.
+  init(named name: String, at place: String) throws(ApusError) {
     guard let known = Self.byName[name] else {
       throw ApusError(
-        .unsupported, at: node.place, "there is no activation function \"\(name)\"",
+        .unsupported, at: place, "there is no activation function \"\(name)\"",
         remedy: Spelling.remedy(for: name, allowed: Self.byName.keys.sorted()))
     }
     self = known

@@ -20,17 +20,36 @@ struct BlockStack {
     _ rows: Tensor, _ pass: ForwardPass,
     block: (_ index: Int, _ rows: Tensor, _ layout: HeadLayout, _ pass: ForwardPass) -> Tensor
   ) -> Tensor {
+    self(rows, pass) { layout, _ in
+      HeadLayout(layout, heads: heads, device: rows.device)
+    } block: {
+      block($0, $1, $2, $3)
+    }
+  }
+
+  /// As above, with a plan of the rows that the blocks share.
+  ///
+  /// - Parameters:
+  ///   - rows: Embedded tokens.
+  ///   - pass: Their layout, and the source of dropout.
+  ///   - plan: Made again whenever tokens were put in front, so many of every example.
+  ///   - block: Computes the block of the given number.
+  /// - Returns: Rows of the same tokens.
+  func callAsFunction<Plan>(
+    _ rows: Tensor, _ pass: ForwardPass, plan: (_ layout: RowLayout, _ inserted: Int) -> Plan,
+    block: (_ index: Int, _ rows: Tensor, _ plan: Plan, _ pass: ForwardPass) -> Tensor
+  ) -> Tensor {
     var (rows, pass) = (rows, pass)
     var inserted = 0
-    var layout = HeadLayout(pass.layout, heads: heads, device: rows.device)
+    var current = plan(pass.layout, 0)
     for (index, entrance) in entrances.enumerated() {
       if entrance.adapter != nil {
         var inside = pass.scoped("layer", index)
         rows = entrance(rows, &inside, inserted: &inserted)
         pass.layout = inside.layout
-        layout = HeadLayout(pass.layout, heads: heads, device: rows.device)
+        current = plan(pass.layout, inserted)
       }
-      rows = block(index, rows, layout, pass.scoped("layer", index))
+      rows = block(index, rows, current, pass.scoped("layer", index))
     }
     return SequenceSite.removing(inserted, from: rows, &pass)
   }

@@ -10,13 +10,17 @@ internal import ApusTorch
 struct HeadLayout: Sendable {
   /// Examples that are padded to one length.
   struct Group: Sendable {
-    let exampleCount: Int
+    /// Their numbers in the batch, longest first.
+    let examples: [Int]
     let length: Int
     /// Added to scores: 0 for tokens, −∞ for padding [B_g, 1, 1, L_g]; nil without padding.
     let mask: Tensor?
     /// For each place [B_g, H, L_g] its row among the rows cut into heads; 0 for padding.
     fileprivate let rowOfPlace: Tensor
     fileprivate let placeCount: Int
+
+    /// B_g.
+    var exampleCount: Int { examples.count }
   }
 
   let groups: [Group]
@@ -30,15 +34,21 @@ struct HeadLayout: Sendable {
   private static let likeness = 0.75
 
   /// Plans the groups of a batch.
-  init(_ layout: RowLayout, heads: Int, device: Device) {
+  ///
+  /// - Parameters:
+  ///   - layout: The rows' examples.
+  ///   - heads: H.
+  ///   - device: Where the rows are.
+  ///   - members: The examples of each group; nil for groups of like length.
+  init(_ layout: RowLayout, heads: Int, device: Device, members: [[Int]]? = nil) {
     let lengths = layout.lengths
     var starts = [0]
     for length in lengths { starts.append((starts.last ?? 0) + length) }
     var places = [Int](repeating: 0, count: layout.rowCount * heads)
     var flags: [Float] = []
     var groups: [Group] = []
-    for examples in Self.members(lengths) {
-      let length = lengths[examples[0]]
+    for examples in members ?? Self.members(lengths) {
+      let length = examples.map { lengths[$0] }.max() ?? 0
       var rows: [Int] = []  // in the order of places: example, head, position
       for example in examples {
         for head in 0..<heads {
@@ -53,7 +63,7 @@ struct HeadLayout: Sendable {
       }
       groups.append(
         Group(
-          exampleCount: examples.count, length: length,
+          examples: examples, length: length,
           mask: Self.mask(examples.map { lengths[$0] }, length)?.to(device: device),
           rowOfPlace: Tensor(rows, shape: [rows.count]).to(device: device),
           placeCount: rows.count))

@@ -31,3 +31,15 @@ final class LinearHead: Module, SequenceHead {
 
   func features(_ pooled: Tensor, _ pass: ForwardPass) -> Tensor { pooled }
 }
+
+/// The last layer of decoders, without bias: `score`.
+final class ScoreHead: Module, SequenceHead {
+  let score: Linear
+  let dropout = Dropout(0)
+
+  init(_ size: Int, _ labels: Int) { score = Linear(size, labels, bias: false) }
+
+  var output: Linear { score }
+
+  func features(_ pooled: Tensor, _ pass: ForwardPass) -> Tensor { pooled }
+}

@@ -61,17 +61,18 @@ extension TokenBatch {
   /// - Parameters:
   ///   - ids: Entries of the vocabulary.
   ///   - types: Kinds of segments; nil if the model does not look at them.
-  ///   - positions: Tokens of the longest example.
+  ///   - positions: Tokens of the longest example; nil if any number has its place.
   /// - Throws: ``ApusError`` `.invalidData` that names the bound.
-  func requireFit(ids: Int, types: Int?, positions: Int) throws(ApusError) {
+  func requireFit(ids: Int, types: Int?, positions: Int?) throws(ApusError) {
     let found = [
       ("token id", bounds.id, ids), ("token type", bounds.type, types ?? .max),
-      ("position", layout.maxLength - 1, positions),
+      ("position", bounds.position, positions ?? .max),
     ]
     for (what, found, limit) in found where found >= limit || bounds.hasNegative {
+      let cut = positions.map { ", and cut texts to \($0) tokens at most" } ?? ""
       throw ApusError(
         .invalidData, at: "batch, \(what) \(found)", "the model has \(limit), numbered from 0",
-        remedy: "Use the tokenizer of the checkpoint, and cut texts to \(positions) tokens at most")
+        remedy: "Use the tokenizer of the checkpoint\(cut)")
     }
   }
 }

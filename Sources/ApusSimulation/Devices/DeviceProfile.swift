@@ -1,4 +1,5 @@
 public import ApusBase
+public import ApusCore
 
 /// What a client's device can do, for virtual time and energy.
 ///
@@ -70,6 +71,13 @@ public struct DeviceProfile: OptionGroup, Hashable {
   /// Seconds of receiving, without jitter.
   public func secondsDown(bytes: Int) -> Double {
     Self.seconds(Double(bytes), at: downlinkBytesPerSecond)
+  }
+
+  /// What methods learn of the device.
+  public func traits(for workload: Workload) -> DeviceTraits {
+    DeviceTraits(
+      name: name, secondsPerStep: secondsPerStep(of: workload),
+      uplinkBytesPerSecond: uplinkBytesPerSecond, jitter: jitter)
   }
 
   /// Whether the device's memory is enough.

@@ -40,7 +40,7 @@ public struct ClientSpread: Sendable, Equatable {
   }
 
   /// Whether a metric of this name is the better the lower it is.
-  static func lowerIsBetter(_ metric: String) -> Bool {
+  public static func lowerIsBetter(_ metric: String) -> Bool {
     ["loss", "perplexity", "error"].contains { metric.lowercased().contains($0) }
   }
 }

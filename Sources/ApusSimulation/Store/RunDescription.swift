@@ -1,4 +1,4 @@
-import ApusBase
+public import ApusBase
 
 /// What makes a run the run it is: the same description gives the same bits.
 public struct RunDescription: Sendable, Equatable {
@@ -22,7 +22,7 @@ public struct RunDescription: Sendable, Equatable {
   ///   - stored: How the run was begun.
   ///   - place: The run's folder, for the error.
   /// - Throws: ``ApusError`` `.runState`, naming the first key in alphabetical order that differs.
-  func requireSame(as stored: RunDescription, at place: String) throws(ApusError) {
+  public func requireSame(as stored: RunDescription, at place: String) throws(ApusError) {
     let remedy = "Resume with the configuration that began the run, or give the new run a new name"
     let keys = Set(configuration.keys).union(stored.configuration.keys).sorted()
     for key in keys where configuration[key] != stored.configuration[key] {

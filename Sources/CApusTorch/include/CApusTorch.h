@@ -50,9 +50,7 @@ bool apus_mps_available(void);
 /// Waits until the device's queued work is done, so that times can be measured.
 void apus_synchronize(apus_device_kind kind);
 
-/// Lets all threads allocate from one heap, where the C library has several; before any thread.
-void apus_use_one_heap(void);
-/// Gives free memory that the C library holds back to the system.
+/// Gives free memory that the allocator holds back to the system.
 void apus_release_unused_memory(void);
 
 // MARK: Handles (Handle.cpp)
@@ -206,6 +204,9 @@ apus_tensor apus_lstsq(apus_tensor a, apus_tensor b);
 apus_tensor apus_uniform(
     const int64_t *sizes, int64_t rank, double low, double high, uint64_t seed, apus_dtype dtype,
     apus_device_kind kind, int index);
+/// As torch.manual_seed(seed) and uniform_ in Python do it: float32, on the CPU.
+apus_tensor apus_uniform_as_python(
+    const int64_t *sizes, int64_t rank, double low, double high, uint64_t seed);
 apus_tensor apus_normal(
     const int64_t *sizes, int64_t rank, double mean, double deviation, uint64_t seed,
     apus_dtype dtype, apus_device_kind kind, int index);

@@ -94,6 +94,94 @@ private func drawnSum(
     try Tensor.check()
   }
 
+  @Test(arguments: shapes.indices)
+  func `inner products, and products with a thin matrix, are those of the matrices`(
+    index: Int
+  ) throws {
+    let (first, dense) = drawnSum(terms: 3, shapes[index], seed: 21)
+    let (second, other) = drawnSum(terms: 30, shapes[index], seed: 22)
+    let expected = (dense * other).sum().item
+    let scale = dense.norm().item * other.norm().item
+    #expect(abs(first.inner(with: second) - expected) <= 1e-12 * scale)
+    #expect(abs(second.inner(with: first) - expected) <= 1e-12 * scale)
+    var stream = RandomStream(seed: 23)
+    let thin = drawn([2, shapes[index].1], &stream)
+    let product = try #require(first.times(transposed: thin))
+    expectClose(
+      product, matmul(dense, thin.to(.float64).matrixTransposed), absolute: 1e-11, relative: 1e-9)
+  }
+
+  @Test func `truncations are nested: a lower rank is the leading part of a higher one`() throws {
+    let (sum, _) = drawnSum(terms: 4, (12, 9, 2), seed: 31)
+    let whole = try #require(sum.truncated(toRank: 6))
+    let gram = matmul(whole.v, whole.v.matrixTransposed)
+    let identity = Tensor.range(0, 6).oneHot(classes: 6).to(.float64)
+    expectClose(gram, identity, absolute: 1e-12, relative: 0)
+    let lengths = matmul(whole.u.matrixTransposed, whole.u)
+    expectClose(lengths * (1 - identity), identity.zerosLike, absolute: 1e-10, relative: 0)
+    for rank in 1..<6 {
+      let part = try #require(sum.truncated(toRank: rank))
+      expectClose(part.u, whole.u.sliced(1, 0..<rank), absolute: 1e-12, relative: 1e-10)
+      expectClose(part.v, whole.v.sliced(0, 0..<rank), absolute: 1e-12, relative: 1e-10)
+    }
+  }
+
+  @Test(arguments: [(90, 70, 2), (70, 90, 8), (80, 80, 16)])
+  func `a low rank of a large inner dimension comes from Gram matrices, and is the same`(
+    rows: Int, columns: Int, terms: Int
+  ) throws {
+    let (sum, dense) = drawnSum(terms: terms, (rows, columns, 64 / terms), seed: 41)
+    let values = svd(dense).s.doubles
+    for rank in [1, 5, 16] {
+      let (u, v) = try #require(sum.truncated(toRank: rank))
+      let expected = values.dropFirst(rank).reduce(0) { $0 + $1 * $1 }.squareRoot()
+      let error = (dense - matmul(u, v)).norm().item
+      #expect(abs(error - expected) < 1e-9 * dense.norm().item)
+      let identity = Tensor.range(0, rank).oneHot(classes: rank).to(.float64)
+      expectClose(matmul(v, v.matrixTransposed), identity, absolute: 1e-10, relative: 0)
+      let lengths = Tensor(values.prefix(rank).map { $0 * $0 }, shape: [1, rank])
+      expectClose(
+        matmul(u.matrixTransposed, u), identity * lengths, absolute: 1e-7 * values[0] * values[0],
+        relative: 0)
+    }
+    // Of fewer directions than were asked for there are no more.
+    var stream = RandomStream(seed: 1)
+    var thin = FactoredSum()
+    let (b, a) = (drawn([rows, 3], &stream), drawn([3, columns], &stream))
+    for _ in 0..<32 { thin.add(b: b, a: a, weight: 0.5) }
+    let (u, v) = try #require(thin.truncated(toRank: 8))
+    #expect(u.size(1) == 3)
+    expectClose(
+      matmul(u, v), matmul(b.to(.float64), a.to(.float64)) * 16, absolute: 1e-9, relative: 1e-9)
+    try Tensor.check()
+  }
+
+  @Test(arguments: 0..<5 as Range<UInt64>)
+  func `what the product of the means misses has one term less, and needs no decomposition`(
+    seed: UInt64
+  ) throws {
+    var stream = RandomStream(seed: seed)
+    let shares = [0.1, 0.2, 0.3, 0.4]
+    let factors = shares.map { _ in
+      (b: drawn([9, 2], &stream, dtype: .float64), a: drawn([2, 7], &stream, dtype: .float64))
+    }
+    var sum = FactoredSum()
+    for (share, (b, a)) in zip(shares, factors) { sum.add(b: b, a: a, weight: share) }
+    func mean(_ part: (Int) -> Tensor) -> Tensor {
+      stacked(shares.indices.map { part($0) * shares[$0] }).sum([0])
+    }
+    let (b, a) = (mean { factors[$0].b }, mean { factors[$0].a })
+    let residual = sum.residual(b: b, a: a)
+    #expect(residual.inner == 6)
+    let (u, v) = try #require(residual.factors)
+    let expected = mean { matmul(factors[$0].b, factors[$0].a) } - matmul(b, a)
+    expectClose(matmul(u, v), expected, absolute: 1e-12, relative: 1e-9)
+    // Terms of other ranks: the sum less the product.
+    sum.add(b: drawn([9, 3], &stream), a: drawn([3, 7], &stream), weight: 0)
+    let (otherU, otherV) = try #require(sum.residual(b: b, a: a).factors)
+    expectClose(matmul(otherU, otherV), expected, absolute: 1e-12, relative: 1e-9)
+  }
+
   @Test func `the empty sum has norm 0 and no factors`() {
     #expect(FactoredSum().isEmpty)
     #expect(FactoredSum().norm == 0)

@@ -31,6 +31,50 @@ private let other = ClientID(index: 7, name: "client 7")
     #expect(delta.sites["q"]?.dtype == .float32)
   }
 
+  @Test func `it is kept as factors while these are smaller, and then as a matrix for good`() throws
+  {
+    var delta = BaseDelta()
+    var dense = Tensor.zeros([12, 9], dtype: .float64)
+    for index in 0..<5 {  // 2·21·k elements against 108: three changes do not fit
+      let (change, product) = drawnChange([12, 9], rank: 2, seed: UInt64(index))
+      try delta.add(change)
+      dense = dense + product
+      #expect(delta.elementCount == min(42 * (index + 1), 108))
+      #expect((delta.factors(of: "q") == nil) == (index >= 2))
+      expectClose(try #require(delta.matrix(of: "q")), dense, absolute: 1e-5, relative: 1e-5)
+      #expect(delta.paths == ["q"])
+      #expect(delta.sites.names == ["q"])
+      #expect(BaseDelta(in: delta.named).named.isIdentical(to: delta.named))
+    }
+    var mixed = BaseDelta()
+    try mixed.add(drawnChange([12, 9], rank: 1, seed: 1).change)
+    try mixed.add(drawnChange([12, 9], rank: 8, seed: 2).change)
+    #expect(mixed.factors(of: "q") == nil && mixed.elementCount == 108)
+  }
+
+  @Test func `a change can be sent short, where clients know what completes it`() throws {
+    var (log, copy) = (BaseDeltaLog(), BaseDeltaCopy())
+    func completed(_ sent: BaseChange) -> BaseChange {
+      var whole = sent
+      whole.add("k", u: .ones([4, 1]), v: .ones([1, 3]))
+      return whole
+    }
+    for seed in 0..<3 as Range<UInt64> {
+      let sent = drawnChange([12, 9], rank: 1, seed: seed).change
+      try log.append(completed(sent), sentAs: sent)
+    }
+    let message = try brief(log)
+    #expect(message.tensors.elementCount == 3 * 21)
+    try copy.update(from: message, completing: completed)
+    #expect(copy.delta.named.isIdentical(to: log.delta.named))
+    #expect(copy.delta.paths == ["k", "q"])
+    #expect(!log.hasHeard(from: id))
+    var update = Message()
+    copy.stamp(&update)
+    try log.confirm(update, from: id)
+    #expect(log.hasHeard(from: id) && !log.hasHeard(from: other))
+  }
+
   @Test func `a change that does not fit is refused, and the delta stays`() throws {
     var delta = BaseDelta()
     try delta.add(drawnChange([12, 6], rank: 2, seed: 1).change)

@@ -13,7 +13,7 @@ let random = RandomStream(seed: 1)
 let tokenizer = try Tokenizer(contentsOf: folder)
 let model = try Backbone(Checkpoint(folder: folder))
   .makeClassifier(labels: 2, pooling: .mean, random: random)
-let adapted = try AdaptedModel(model, LoRAConfiguration(), random: random)
+let adapted = try AdaptedModel(model, AdapterConfiguration(), random: random)
 
 let texts = ["a warm and funny film", "two hours that felt like ten"]
 let batch = try TokenBatch(texts.map { try tokenizer.encode($0, padding: .off).ids })

@@ -2,7 +2,8 @@
 
 Usage: oracle.py CHECKPOINT INPUTS OUTPUTS [ADAPTER ...]
 INPUTS holds ids [T], types [T] and lengths [B]. OUTPUTS gets hidden [T, D] of the encoder, logits
-[B, C] if CHECKPOINT is a sequence classifier, and logits.0, logits.1, ... of the adapters.
+[B, C] if CHECKPOINT is a sequence classifier or [T, V] if it is a causal language model, and
+logits.0, logits.1, ... of the adapters.
 """
 
 import json
@@ -12,7 +13,7 @@ import sys
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModel, AutoModelForSequenceClassification
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 checkpoint, inputs, outputs = sys.argv[1:4]
 data = load_file(inputs)
@@ -24,18 +25,26 @@ batch = {
     "token_type_ids": pad_sequence(data["types"].split(lengths), batch_first=True),
     "attention_mask": pad_sequence([torch.ones(n, dtype=torch.long) for n in lengths], True),
 }
-if config["model_type"] == "distilbert":
+names = config.get("architectures") or [""]
+writes = "ForCausalLM" in names[0] or "LMHead" in names[0]
+family = AutoModelForCausalLM if writes else AutoModelForSequenceClassification
+
+
+def logits(model):
+    found = model(**batch).logits
+    return torch.cat([found[i, :n] for i, n in enumerate(lengths)]) if writes else found
+
+
+if writes or config["model_type"] == "distilbert":
     del batch["token_type_ids"]
 with torch.no_grad():
     hidden = AutoModel.from_pretrained(checkpoint).eval()(**batch).last_hidden_state
     found = {"hidden": torch.cat([hidden[i, :n] for i, n in enumerate(lengths)])}
-    if "ForSequence" in config["architectures"][0]:
-        model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
-        found["logits"] = model(**batch).logits
+    if writes or "ForSequence" in names[0]:
+        found["logits"] = logits(family.from_pretrained(checkpoint).eval())
     for index, adapter in enumerate(sys.argv[4:]):
         from peft import PeftModel
 
-        model = AutoModelForSequenceClassification.from_pretrained(checkpoint)
-        model = PeftModel.from_pretrained(model, adapter).eval()
-        found[f"logits.{index}"] = model(**batch).logits
+        model = PeftModel.from_pretrained(family.from_pretrained(checkpoint), adapter)
+        found[f"logits.{index}"] = logits(model.eval())
 save_file(found, outputs)

@@ -17,11 +17,11 @@ app = ClientApp()
 
 
 @cache
-def load(checkpoint, labels):
+def load(checkpoint, labels, rank, alpha):
     """The frozen model with a fresh adapter, and its tokenizer."""
     base = AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=labels)
     config = LoraConfig(
-        task_type="SEQ_CLS", r=8, lora_alpha=16, target_modules=["query", "value"],
+        task_type="SEQ_CLS", r=rank, lora_alpha=alpha, target_modules=["query", "value"],
         modules_to_save=["classifier"])
     return get_peft_model(base, config), AutoTokenizer.from_pretrained(checkpoint)
 
@@ -45,7 +45,8 @@ def batches(rows, tokenizer, size):
 def prepare(message: Message, context: Context):
     """The model with the server's values in it, and this client's rows."""
     config = context.run_config
-    model, tokenizer = load(config["checkpoint"], config["labels"])
+    model, tokenizer = load(
+        config["checkpoint"], config["labels"], config["rank"], config["alpha"])
     values = message.content["arrays"].to_torch_state_dict()
     set_peft_model_state_dict(model, values)
     node = context.node_config

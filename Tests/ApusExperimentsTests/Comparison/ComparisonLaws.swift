@@ -1,0 +1,113 @@
+import ApusBase
+import ApusCore
+import ApusExperiments
+import ApusMethods
+import ApusSimulation
+import ApusTestSupport
+import Foundation
+import Testing
+
+@Suite struct ComparisonLaws {
+  private func comparison(
+    _ tiny: TinyFederation, _ settings: [String]
+  ) throws -> Comparison {
+    try Comparison(
+      contentsOf: tiny.experiment, assignments: settings, runs: tiny.folder.appending(path: "runs"))
+  }
+
+  @Test func `entries are methods, then variants, each with every value of the grid`() throws {
+    let tiny = try TinyFederation(rounds: 1)
+    defer { tiny.remove() }
+    let comparison = try comparison(
+      tiny,
+      [
+        "compare.methods=[fedit, ffa-lora]",
+        "compare.variants=[{name: slow, set: {training.learning-rate: 1e-5}}]",
+        "compare.grid={training.learning-rate: [1e-3, 1e-2], adapter.rank: [2]}",
+        "compare.seeds=[1, 2, 5]",
+      ])
+    #expect(comparison.entries.count == 6)
+    #expect(comparison.entries.first == "fedit_rank_2_learning-rate_1e-3")
+    #expect(comparison.members.count == 18)
+    #expect(Set(comparison.members.map(\.folder)).count == 18)
+    let member = try #require(comparison.members.last)
+    #expect(member.seed == 5)
+    #expect(member.experiment.seed == 5)
+    #expect(member.experiment.training.learningRate == 1e-2)
+    #expect(comparison.members[6].experiment.method.card.id == "ffa-lora")
+  }
+
+  @Test func `a file without the section compares nothing but itself`() throws {
+    let tiny = try TinyFederation(rounds: 1)
+    defer { tiny.remove() }
+    let alone = try comparison(tiny, [])
+    #expect(alone.entries == ["fedit"])
+    #expect(alone.members.map(\.seed) == [3])
+  }
+
+  @Test(arguments: [
+    (["compare.methods=[fedit, fedit]"], "two entries"),
+    (["compare.methods=[fedlt]"], "entry fedlt"),
+    (["compare.seeds=[1, 1]"], "seed"),
+    (["compare.grid={training.learning-rate: []}"], "no value"),
+    (["compare.grid={training.learning-rat: [1]}"], "learning-rate"),
+    (["compare.variants=[{name: a/b, set: {}}]"], "folder"),
+    (["compare.sedes=[1]"], "seeds"),
+  ])
+  func `what is wrong is said before anything runs`(settings: [String], says: String) throws {
+    let tiny = try TinyFederation(rounds: 1)
+    defer { tiny.remove() }
+    let error = #expect(throws: ApusError.self) { try comparison(tiny, settings) }
+    #expect(error?.description.contains(says) == true, "\(error?.description ?? "")")
+  }
+
+  @Test func `finished runs are recognised, and their numbers are means over the seeds`()
+    async throws
+  {
+    let tiny = try TinyFederation(rounds: 2)
+    defer { tiny.remove() }
+    let settings = [
+      "compare.methods=[fedit, local]", "compare.seeds=[1, 2]", "compare.target=0.01",
+    ]
+    let comparison = try comparison(tiny, settings)
+    for member in comparison.members {
+      #expect(try !member.isFinished)
+      let run = try ExperimentRun(
+        Assembly(member.experiment), folder: member.folder, resuming: try member.hasBegun)
+      _ = try await run.run()
+      #expect(try member.isFinished)
+    }
+    let results = try comparison.results()
+    let fedit = try #require(results.first)
+    var finals: [Double] = []
+    for member in comparison.members where member.entry == "fedit" {
+      let rows = try RunArchive(member.folder).metrics()
+      finals.append(
+        try #require(rows.last { $0.scope == "global/test" && $0.metric == "accuracy" }).value)
+    }
+    #expect(fedit.runs == 2)
+    #expect(fedit.global?.mean == (finals[0] + finals[1]) / 2)
+    #expect(
+      abs((fedit.global?.deviation ?? 0) - abs(finals[0] - finals[1]) / 2.0.squareRoot()) < 1e-12)
+    #expect(fedit.curve.map(\.round) == [0, 1])
+    #expect(fedit.curve.last?.bytes == fedit.uplinkBytes + fedit.downlinkBytes)
+    #expect(fedit.reached == 2)
+    let local = try #require(results.last)
+    #expect(local.global == nil)
+    #expect(local.personal != nil)
+    #expect(local.worstClient.map { $0.mean <= (local.personal?.mean ?? 0) } == true)
+    // Another setting is another comparison, and is not mixed with this one.
+    let other = try Comparison(
+      contentsOf: tiny.experiment, assignments: settings + ["training.learning-rate=1e-4"],
+      runs: tiny.folder.appending(path: "runs"))
+    #expect(throws: ApusError.self) { try other.results() }
+  }
+
+  @Test func `a spread has the deviation of the sample`() {
+    let spread = ComparisonOutcome.Spread([1, 3])
+    #expect(spread?.mean == 2)
+    #expect(spread?.deviation == 2.0.squareRoot())
+    #expect(ComparisonOutcome.Spread([7])?.deviation == 0)
+    #expect(ComparisonOutcome.Spread([]) == nil)
+  }
+}
