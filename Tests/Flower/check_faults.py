@@ -31,7 +31,7 @@ def check_killed_supernode(folder):
         client = federation.client(experiment, [nodes[1][1]], name="client1")
         server = federation.server(experiment)
         federation.submit()
-        server.wait_for("joined", 60, times=2)
+        client.wait_for("train.apus, round 1", 60)
         nodes[1][0].stop(signal.SIGKILL)
         client.stop()
         server.wait_for("its SuperNode went away", 120)
@@ -55,14 +55,14 @@ def check_killed_client(folder):
         client = federation.client(experiment, [ports[1]], name="client1")
         server = federation.server(experiment)
         federation.submit()
-        server.wait_for("joined", 60, times=2)
-        time.sleep(2)
+        client.wait_for("train.apus, round 1", 60)
         client.stop(signal.SIGKILL)
         federation.client(experiment, [ports[1]], name="client1-again")
         require(server.wait(300) == 0, f"the server failed: {server.last()}")
         run = federation.folder / "runs/check"
         ends = statuses(run)
         require(len(ends) == 3 and all("used" in end for end in ends), f"rounds: {ends}")
+        require(ends[0] == ["used", "failed"], f"nobody noticed: {ends}")
         require(ends[-1] == ["used", "used"], f"it did not come back: {ends}")
         return f"{ends}; {'; '.join(reasons(run))[:120]}"
 

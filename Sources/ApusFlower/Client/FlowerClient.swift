@@ -81,13 +81,15 @@ public struct FlowerClient: Sendable {
       }
       let transfer = MessageTransfer(
         session: session, node: input.context.nodeID, run: input.run.runID)
+      let metadata = announced.envelope.metadata
+      report("\(session.api.wire.address): \(metadata.messageType), round \(metadata.groupID)")
       let clock = ContinuousClock.now
       let payload = await answer(announced, input: input, transfer)
       let seconds = (ContinuousClock.now - clock) / .seconds(1)
       // Cancelling may end the work, but not leave the SuperNode without an answer. If it cannot be
       // pushed, the task is not finished either: the SuperNode then reports it lost, and lives on.
       try await Task {
-        _ = try await transfer.push(FlowerMessage(to: announced.envelope.metadata, payload))
+        _ = try await transfer.push(FlowerMessage(to: metadata, payload))
         var status = "completed"
         if case .error = payload { status = "failed" }
         try await session.finish(status, context: input.context, seconds: seconds)

@@ -57,7 +57,7 @@ public final class FlowerTask: Sendable {
     let greet: Roster.Greet = { node in
       let content = try await mailbox.ask(
         FlowerMessage(
-          Greeting.messageType, to: node, from: info, group: "greeting",
+          Greeting.messageType, to: node, from: info, group: "0",
           lifetime: deadline / .seconds(1), content: greeting.content),
         by: .now + deadline, place: "node \(node)")
       return try Introduction(content)
