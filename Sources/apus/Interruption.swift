@@ -3,7 +3,7 @@ import Foundation
 
 /// Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once.
 enum Interruption {
-  /// Runs `body` in a task that either signal cancels, and whatever cancels the caller.
+  /// Runs `body` in a task that either signal cancels.
   static func cancelling(_ body: @escaping @Sendable () async throws -> Void) async throws {
     let task = Task { try await body() }
     let sources = [SIGINT, SIGTERM].map { signal in
@@ -17,10 +17,6 @@ enum Interruption {
       return source
     }
     defer { for source in sources { source.cancel() } }
-    try await withTaskCancellationHandler {
-      try await task.value
-    } onCancel: {
-      task.cancel()
-    }
+    try await task.value
   }
 }

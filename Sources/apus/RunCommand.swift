@@ -24,7 +24,10 @@ struct RunCommand: AsyncParsableCommand {
 
   func run() async throws {
     let assembly = try Assembly(try arguments.load())
-    try await place.perform(assembly) { try await $0.run(observer: $1) }
+    let place = place
+    try await Interruption.cancelling {
+      try await place.perform(assembly) { try await $0.run(observer: $1) }
+    }
   }
 }
 
@@ -49,7 +52,7 @@ struct RunArguments: ParsableArguments {
   ///
   /// - Parameters:
   ///   - assembly: The experiment, loaded.
-  ///   - train: Runs it; Ctrl-C and SIGTERM cancel it.
+  ///   - train: Runs it.
   /// - Throws: ``ApusError`` for a folder that does not fit, and what `train` throws.
   func perform(
     _ assembly: Assembly,
@@ -66,10 +69,8 @@ struct RunArguments: ParsableArguments {
         title: "\(experiment.method.card.name) · \(assembly.clients.count) clients",
         rounds: experiment.federation.rounds))
     do {
-      try await Interruption.cancelling {
-        try await train(run) { event in
-          for event in RunProgress.events(of: event) { display.report(event) }
-        }
+      try await train(run) { event in
+        for event in RunProgress.events(of: event) { display.report(event) }
       }
     } catch {
       display.close()
