@@ -45,3 +45,24 @@ def check_over_the_chunk_limit(folder):
     size = results.traffic(folder / "alone/check")[0][3]
     require(size > 5_242_880, f"a brief has {size} B only")
     return f"{said}; a brief has {size:,} B"
+
+
+def check_own_rows(folder):
+    """Clients whose rows no other machine has; the same bits as all rows in one file."""
+    experiment = experiments.write_sites(folder)
+    run_apus("run", experiment, "--runs", folder / "alone", "--quiet")
+    (folder / "rows.jsonl").unlink()
+    with Federation(folder / "flower") as federation:
+        federation.superlink()
+        for place in range(2):
+            _, port = federation.supernode(place, 2)
+            federation.client(
+                experiment, [port], "--own-rows", place, "--client-name", f"site {place}", "--set",
+                f"data.train={place}.jsonl", name=f"client{place}")
+        server = federation.server(experiment, "--sites", "2", "--set", "data.train=test.jsonl")
+        federation.submit()
+        require(server.wait(300) == 0, f"the server failed: {server.last()}")
+        alone, across = folder / "alone/check", federation.folder / "runs/check"
+        require(results.adapter(alone) == results.adapter(across), "the adapters differ")
+        require(results.traffic(alone) == results.traffic(across), "the reported bytes differ")
+        return "rows stayed in two files; the bits of one file"

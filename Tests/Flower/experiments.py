@@ -48,3 +48,24 @@ federation:
   evaluation: {{shards: 2, every: {values["every"]}, client-splits: {values["client-splits"]}}}
 """)
     return file
+
+
+def write_sites(folder, sites=2):
+    """An experiment over rows with owners, and one file of rows for each owner beside it."""
+    file = write(folder)
+    folder, draw, everything = Path(folder), random.Random(9), ""
+    for site in [*range(sites), "test"]:
+        lines = ""
+        for number in range(20):
+            label = draw.randrange(2)
+            words = [draw.choice(TOPICS[label] if draw.random() < 0.6 else FILLERS) for _ in range(8)]
+            lines += json.dumps({"text": " ".join(words), "label": ["hardware", "games"][label],
+                                 "owner": f"site {site}"}) + "\n"
+        (folder / f"{site}.jsonl").write_text(lines, encoding="utf-8")
+        everything += lines if site != "test" else ""
+    (folder / "rows.jsonl").write_text(everything, encoding="utf-8")
+    file.write_text(file.read_text().replace(
+        f"partition: {{kind: iid, clients: {sites}}}\n  test-share: 0.2",
+        "test: test.jsonl\n  labels: [hardware, games]\n  columns: {client: owner}\n"
+        "  partition: {kind: natural}"))
+    return file
