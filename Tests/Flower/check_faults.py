@@ -5,7 +5,7 @@ import time
 
 import experiments
 import results
-from federation import Federation, require, run_apus
+from federation import FLWR, ROOT, Federation, require, run_apus
 
 
 def statuses(run):
@@ -156,7 +156,7 @@ def check_too_few_clients(folder):
         federation.submit()
         require(server.wait(180) != 0, "the run went on")
         require("1 updates came, 2 are needed" in server.last(), f"it says: {server.last()}")
-        require("failed" in federation.flwr("ls", "check"), "Flower was not told")
+        require("failed" in federation.flwr("ls", "check", "--format", "json"), "Flower was not told")
         return server.last()[:140]
 
 
@@ -175,3 +175,25 @@ def check_another_experiment(folder):
         said = "training.learning-rate: the server has 0.005, this client 0.001"
         require(said in server.text(), f"the server says: {server.last()}")
         return said
+
+
+def check_wrong_updates(folder):
+    """NaN, another shape, no number of examples: refused by name, and the rounds go on."""
+    experiment = experiments.write(folder, rounds=3, every=0)
+    with Federation(folder / "flower") as federation:
+        federation.superlink()
+        nodes = [federation.supernode(place, 2) for place in range(2)]
+        for place, (_, port) in enumerate(nodes):
+            federation.start(
+                f"superexec{place}", FLWR / "flower-superexec", "--insecure",
+                "--runtime-api-address", f"127.0.0.1:{port}")
+        server = federation.server(experiment, "--clients", "arrays")
+        federation.submit(ROOT / "Tests/Flower/broken_app")
+        require(server.wait(300) == 0, f"the server failed: {server.last()}")
+        run = federation.folder / "runs/check"
+        ends = [sorted(end) for end in statuses(run)]
+        require(ends == [["refused", "used"]] * 2 + [["failed", "used"]], f"rounds: {ends}")
+        found = "; ".join(reasons(run))
+        for words in ("NaN", "expected shape", "num-examples"):
+            require(words in found, f"it says: {found}")
+        return "NaN, a shape and a missing count refused, 3 rounds done"

@@ -21,6 +21,6 @@ def check_simulation(folder):
         require(worker.wait(120) == 0, f"the worker failed: {worker.last()}")
         alone, across = folder / "alone/check", federation.folder / "runs/check"
         require(results.adapter(alone) == results.adapter(across), "the adapters differ")
-        listed = federation.flwr("ls", "check")
+        listed = federation.flwr("ls", "check", "--format", "json")
         require("completed" in listed, f"Flower was not told: {listed.strip()[-200:]}")
         return "4 clients, 3 rounds, the bits of apus run; flwr ls says completed"
