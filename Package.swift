@@ -126,7 +126,8 @@ let package = Package(
       .executableTarget(
         name: "apus-bench",
         dependencies: [
-          "ApusBase", "ApusTorch", "ApusCore", "ApusModels", "ApusSimulation", "ApusExperiments",
+          "ApusBase", "ApusTorch", "ApusCore", "ApusModels", "ApusAdapters", "ApusSimulation",
+          "ApusExperiments",
           "CJemalloc", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         path: "Benchmarks/apus-bench", swiftSettings: settings, linkerSettings: linkToTorch),

@@ -5,5 +5,8 @@ import ArgumentParser
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "apus-bench", abstract: "Measure Apus against the floors of this machine.",
-    subcommands: [StepBench.self, AggregateBench.self, ServerCostBench.self])
+    subcommands: [
+      StepBench.self, AggregateBench.self, ServerCostBench.self, ServerCostCell.self,
+      LanguageBench.self,
+    ])
 }

@@ -11,10 +11,9 @@ import Foundation
 struct ServerCostBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "server-cost",
-    abstract: "Time and memory of a round's server step, against dense decompositions.",
-    subcommands: [Cell.self])
+    abstract: "Time and memory of a round's server step, against dense decompositions.")
 
-  @OptionGroup var shape: ServerCostShape
+  @ArgumentParser.OptionGroup var shape: ServerCostShape
 
   @Option(help: "Numbers of clients.")
   var clients = [10, 50]
@@ -42,7 +41,7 @@ struct ServerCostBench: ParsableCommand {
     let process = Process()
     process.executableURL = Bundle.main.executableURL
     process.arguments =
-      ["server-cost", "cell", method.rawValue, "--clients", "\(clients)"] + shape.arguments
+      [ServerCostCell.name, method.rawValue, "--clients", "\(clients)"] + shape.arguments
       + (isDense ? ["--dense"] : [])
     let output = Pipe()
     process.standardOutput = output
@@ -92,29 +91,29 @@ enum ServerCostMethod: String, CaseIterable, ExpressibleByArgument {
   case sLoRA = "slora"
 }
 
-extension ServerCostBench {
-  /// One measurement; prints seconds and megabytes.
-  struct Cell: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "cell", abstract: "One method, factored or dense.", shouldDisplay: false)
+/// One measurement in a process of its own; prints seconds and megabytes.
+struct ServerCostCell: ParsableCommand {
+  static let name = "server-cost-cell"
+  static let configuration = CommandConfiguration(
+    commandName: name, abstract: "One method of server-cost, factored or dense.",
+    shouldDisplay: false)
 
-    @Argument(help: "The method.")
-    var method: ServerCostMethod
+  @Argument(help: "The method.")
+  var method: ServerCostMethod
 
-    @Option(help: "Number of clients.")
-    var clients: Int
+  @Option(help: "Number of clients.")
+  var clients: Int
 
-    @OptionGroup var shape: ServerCostShape
+  @ArgumentParser.OptionGroup var shape: ServerCostShape
 
-    @Flag(help: "The dense form, on few weights.")
-    var dense = false
+  @Flag(help: "The dense form, on few weights.")
+  var dense = false
 
-    func run() throws {
-      let measured =
-        dense
-        ? try DenseServer(shape: shape, clients: clients).measure(method)
-        : try FactoredServer(shape: shape, clients: clients).measure(method)
-      print(format(measured.seconds), format(measured.megabytes))
-    }
+  func run() throws {
+    let measured =
+      dense
+      ? try DenseServer(shape: shape, clients: clients).measure(method)
+      : try FactoredServer(shape: shape, clients: clients).measure(method)
+    print(format(measured.seconds), format(measured.megabytes))
   }
 }

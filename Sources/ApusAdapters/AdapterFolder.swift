@@ -101,7 +101,7 @@ public struct AdapterFolder: Sendable {
   /// - Throws: ``ApusError`` `.fileAccess` if it cannot be written or holds other files already.
   public func write(to folder: URL) throws(ApusError) {
     let tensors = tensors.map { $0 }
-    let config = try Self.bytes { 
+    let config = try Self.bytes {
       try configuration.peftBytes(
         baseModel: baseModel, task: task ?? .sequenceClassification, isTransposed: isTransposed)
     }
@@ -136,12 +136,13 @@ public struct AdapterFolder: Sendable {
     let task = task ?? .sequenceClassification
     let names = notes?.labels ?? []
     let labels = names.isEmpty ? "" : "Classes: \(names.joined(separator: ", ")).\n\n"
-    let pooling = task.hasHead ? notes.map { "Pooling: \($0.pooling).\n\n" } ?? "" : ""
+    let pooled = task == .sequenceClassification ? notes : nil
+    let pooling = pooled.map { "Pooling: \($0.pooling).\n\n" } ?? ""
     let alpha = configuration.kind == .vera ? "" : ", alpha \(configuration.alpha)"
     return """
       ---
       \(base)library_name: peft
-      pipeline_tag: \(task.hubTag)
+      pipeline_tag: \(task.opener.pipelineTag)
       tags:
       - \(configuration.kind.rawValue)
       - federated-learning
@@ -152,7 +153,7 @@ public struct AdapterFolder: Sendable {
 
       Rank \(configuration.rank)\(alpha), trained with Apus.
 
-      \(labels)\(pooling)Open it with `peft.\(task.pythonClass)`, or with Apus.
+      \(labels)\(pooling)Open it with `peft.\(task.opener.className)`, or with Apus.
 
       """
   }

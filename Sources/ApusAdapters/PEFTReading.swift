@@ -117,9 +117,7 @@ extension AdapterConfiguration {
       for name in try config["modules_to_save"].array() { modulesToSave.append(try name.string()) }
     }
     // PEFT adds its names of heads for this task, in memory and in the file.
-    if task?.hasHead == true {
-      modulesToSave += TrainedModules.headNames.filter { !modulesToSave.contains($0) }
-    }
+    modulesToSave += (task?.headNames ?? []).filter { !modulesToSave.contains($0) }
     let layers = config["layers_to_transform"]
     if layers.foundationValue is [Any] {
       for index in try layers.array() { self.layers.append(try index.int()) }

@@ -15,14 +15,13 @@ extension AdapterConfiguration {
   /// - Throws: An error of JSONSerialization for numbers that JSON does not have.
   func peftBytes(baseModel: String?, task: AdapterTask, isTransposed: Bool) throws -> Data {
     var fields: [String: Any] = [
-      "task_type": task.rawValue, "inference_mode": true, "bias": bias.peftName(kind),
+      "task_type": task.peftName ?? NSNull(), "inference_mode": true, "bias": bias.peftName(kind),
       "fan_in_fan_out": isTransposed, "target_modules": Self.value(targets),
       "base_model_name_or_path": baseModel ?? NSNull(), "revision": NSNull(),
       "auto_mapping": NSNull(),
     ]
     // A frozen head was drawn, so it is stored like a trained one: the base model has none.
-    let names = TrainedModules.headNames
-    let heads = task.hasHead ? names.filter { !modulesToSave.contains($0) } : []
+    let heads = task.headNames.filter { !modulesToSave.contains($0) }
     let saved = modulesToSave + heads
     fields["modules_to_save"] = saved.isEmpty ? NSNull() : saved
     fields["exclude_modules"] = excludes == .names([]) ? NSNull() : Self.value(excludes)

@@ -9,6 +9,9 @@ final class TrainedModules {
   /// What PEFT stores with every classifier.
   static let headNames = ["classifier", "score"]
 
+  /// The heads that are stored with an adapter, trained or not.
+  private static let storedNames = headNames + ["qa_outputs"]
+
   /// Every tensor that trains: its name and the leaf.
   let trainables: [(name: String, leaf: Tensor)]
   /// What replaced parameters were before, to be put back.
@@ -30,9 +33,9 @@ final class TrainedModules {
     strictly: Bool
   ) throws(ApusError) {
     let trained = try TrainedParameters(in: model, configuration, choices, strictly: strictly)
-    head = TrainedParameters.below(Self.headNames, in: model)
+    head = TrainedParameters.below(Self.storedNames, in: model)
       .map { ("\(AdaptedModel.prefix)\($0.name)", $0.parameter) }
-    try Self.requireStored(model.drawnModules, by: Self.headNames + configuration.modulesToSave)
+    try Self.requireStored(model.drawnModules, by: Self.storedNames + configuration.modulesToSave)
     replaced = (trained.parameters.map(\.parameter) + head.map(\.parameter))
       .map { ($0, $0.value) }
     trainables = trained.parameters.map { name, parameter in

@@ -8,6 +8,12 @@ public struct Example: Hashable, Sendable {
   public let pair: String?
   /// The text that is to follow, for models that write; nil if no column of answers was chosen.
   public let response: String?
+  /// The words of the text, where each has a tag; nil if no column of tags was chosen.
+  public let words: [String]?
+  /// The tag of each word; nil if no column of tags was chosen.
+  public let tags: [String]?
+  /// Where the response begins in the second text, in Unicode scalars; nil if no column says so.
+  public let responseStart: Int?
   /// Class index into ``Dataset/labelNames``; nil if the data set has no labels.
   public let label: Int?
   /// Natural owner of the row, such as a writer or a language; nil if none was chosen.
@@ -16,9 +22,13 @@ public struct Example: Hashable, Sendable {
   public let source: SourcePlace
 
   public init(
-    text: String, pair: String? = nil, response: String? = nil, label: Int? = nil,
-    client: String? = nil, source: SourcePlace
+    text: String, pair: String? = nil, response: String? = nil, words: [String]? = nil,
+    tags: [String]? = nil, responseStart: Int? = nil, label: Int? = nil, client: String? = nil,
+    source: SourcePlace
   ) {
+    self.words = words
+    self.tags = tags
+    self.responseStart = responseStart
     self.text = text
     self.pair = pair
     self.response = response

@@ -36,7 +36,7 @@ extension Assembly {
     let model = try makeModel(of: values)
     model.adapted.merge()
     try model.task.write(
-      to: folder, like: backbone.checkpoint, labels: data.federated.dataset.labelNames)
+      to: folder, like: backbone.checkpoint, labels: outputNames)
   }
 
   /// The global model that a run had committed.
@@ -114,7 +114,7 @@ extension Assembly {
     let pooling = experiment.model.pooling ?? backbone.checkpoint.pooling
     return AdapterNotes(
       pooling: pooling.rawValue,
-      labels: experiment.task.kind.adapterTask.hasHead ? data.federated.dataset.labelNames : [],
+      labels: outputNames,
       maxLength: experiment.model.maxLength)
   }
 }

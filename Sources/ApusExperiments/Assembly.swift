@@ -49,16 +49,15 @@ public struct Assembly: Sendable {
       of: experiment.model.checkpoint, from: experiment.folder)
     let checkpoint = try Checkpoint(folder: folder)
     let tokenizer = try Tokenizer(contentsOf: folder)
-    let limit = experiment.model.maxLength
     self.experiment = experiment
     self.data = data
     self.tokenizer = tokenizer
-    let read = try Self.reader(experiment, checkpoint, tokenizer, limit)
+    let read = try Self.reader(experiment, data, checkpoint, tokenizer)
     rows = try read(data.federated.dataset)
     testRows = try read(data.federated.test)
     backbone = try Backbone(
       checkpoint, precision: experiment.model.precision,
-      device: try experiment.model.resolvedDevice())
+      device: try experiment.model.resolvedDevice(), quantization: experiment.model.quantization)
     method = try experiment.method.make(experiment.methodOptions)
     let pool = experiment.method.poolsData ? ClientID(index: 0, name: "everyone") : owner
     let ids = pool.map { [$0] } ?? data.clients
@@ -68,7 +67,8 @@ public struct Assembly: Sendable {
       FederationClient(
         id: id, sampleCount: positions[.train]?.count ?? 0, training: experiment.training)
     }
-    let model = try Self.makeModel(experiment, data, backbone, method.modelExtension)
+    let model = try Self.makeModel(
+      experiment, data, backbone, tokenizer, extended: method.modelExtension)
     initial = model.values
     factorPairs = model.adapted.adapters[0].factorPairs
     weights = model.adapted.frozenWeights
@@ -124,7 +124,10 @@ public struct Assembly: Sendable {
 
   /// Makes the host of one worker: a module tree of its own over the shared weights.
   public func makeHost() throws(ApusError) -> any ClientHost {
-    TrainingHost(self, model: try Self.makeModel(experiment, data, backbone, method.modelExtension))
+    TrainingHost(
+      self,
+      model: try Self.makeModel(
+        experiment, data, backbone, tokenizer, extended: method.modelExtension))
   }
 
   /// Makes the runner of clients on threads of this process, as the section `engine` says.
@@ -148,7 +151,7 @@ public struct Assembly: Sendable {
 
   /// Makes the model with its adapters at their start values.
   public func makeModel() throws(ApusError) -> WorkerModel {
-    try Self.makeModel(experiment, data, backbone, method.modelExtension)
+    try Self.makeModel(experiment, data, backbone, tokenizer, extended: method.modelExtension)
   }
 
   /// Rows of one client by split.
@@ -166,79 +169,6 @@ public struct Assembly: Sendable {
       FederationClient(id: id, sampleCount: count, training: experiment.training)
     }
     return assembly
-  }
-
-  /// How rows become tokens for the task.
-  private static func reader(
-    _ experiment: Experiment, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ limit: Int
-  ) throws(ApusError) -> (Dataset) throws(ApusError) -> TokenizedRows {
-    let task = experiment.task
-    switch task.kind {
-    case .sequenceClassification:
-      return { (rows) throws(ApusError) in
-        try TokenizedRows(rows, tokenizer: tokenizer, maxLength: limit)
-      }
-    case .causalLanguageModel:
-      let source: PromptFormat.Source =
-        if let template = try task.promptTemplate {
-          .template(template)
-        } else {
-          .chat(try ChatTemplate(contentsOf: checkpoint.folder))
-        }
-      let format = PromptFormat(
-        source, tokenizer: tokenizer, endToken: try checkpoint.stopTokens.first)
-      return { (rows) throws(ApusError) in
-        try TokenizedRows(
-          rows, format: format, maxLength: limit, responseOnly: task.responseOnly)
-      }
-    }
-  }
-
-  private static func makeModel(
-    _ experiment: Experiment, _ data: ExperimentData, _ backbone: Backbone,
-    _ parts: ModelExtension
-  ) throws(ApusError) -> WorkerModel {
-    let random = RandomStream(seed: experiment.seed).substream("model")
-    let targets = backbone.checkpoint.architecture.defaultTargets
-    if experiment.task.kind == .causalLanguageModel {
-      let model = try backbone.makeLanguageModel()
-      let adapted = try AdaptedModel(
-        model, experiment.adapter(targets: targets, heads: []),
-        random: random.substream("adapter"))
-      try adapted.extend(by: parts, random: random.substream("extension"))
-      guard parts.companion == nil else {
-        throw ApusError(
-          .unsupported, at: "method, \(experiment.method.card.id)",
-          "a companion classifies, and the task is to write",
-          remedy: "Use the task sequence-classification, or another method")
-      }
-      return WorkerModel(
-        task: CausalLanguageTask(model, device: backbone.device), adapted: adapted,
-        device: backbone.device)
-    }
-    let labels = data.federated.dataset.labelNames
-    guard labels.count >= 2 else {
-      throw ApusError(
-        .invalidData, at: data.federated.dataset.name,
-        "classification needs two classes at least, the rows have \(labels.count)",
-        remedy: "Choose the label column with data.columns.label")
-    }
-    let classifier = try backbone.makeClassifier(
-      labels: labels.count, pooling: experiment.model.pooling ?? backbone.checkpoint.pooling,
-      random: random.substream("head"))
-    let adapted = try AdaptedModel(
-      classifier, experiment.adapter(targets: targets, heads: classifier.headNames),
-      random: random.substream("adapter"))
-    try adapted.extend(by: parts, random: random.substream("extension"))
-    let companion = try parts.companion.map { (plan) throws(ApusError) in
-      Companion(
-        plan, vocabulary: try backbone.checkpoint.vocabularySize,
-        outputs: plan.output == .scores ? labels.count : classifier.classifier.inputs,
-        device: backbone.device, random: random.substream("companion"))
-    }
-    let task = ClassificationTask(classifier, companion: companion, device: backbone.device)
-    return WorkerModel(
-      task: task, adapted: adapted, companion: companion, device: backbone.device)
   }
 }
 

@@ -18,8 +18,7 @@ public struct ExperimentData: Sendable {
   public init(_ experiment: Experiment) throws(ApusError) {
     let options = experiment.data
     let random = RandomStream(seed: experiment.seed).substream("data")
-    let columns = options.columns.selection(
-      needsClasses: experiment.task.kind == .sequenceClassification)
+    let columns = options.columns.selection(for: experiment.task.kind)
     let dataset = try Self.read(
       options, columns, path: options.train, in: experiment.folder, random: random,
       labelNames: options.labels.isEmpty ? nil : options.labels)

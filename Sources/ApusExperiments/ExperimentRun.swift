@@ -105,7 +105,8 @@ public struct ExperimentRun: Sendable {
   /// Everything that decides the bits of a run, by dotted key.
   public static func description(of experiment: Experiment) -> RunDescription {
     let sections: [(String, any OptionGroup)] = [
-      ("model", experiment.model), ("task", experiment.task), ("data", experiment.data), ("adapter", experiment.adapter),
+      ("model", experiment.model), ("task", experiment.task), ("data", experiment.data),
+      ("adapter", experiment.adapter),
       ("method", experiment.methodOptions), ("training", experiment.training),
       ("aggregation", experiment.aggregation), ("federation", experiment.federation),
       ("devices", experiment.devices),

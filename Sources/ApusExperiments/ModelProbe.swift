@@ -13,16 +13,30 @@ public enum ModelProbe {
   ///   - checkpoint: A checkpoint folder.
   ///   - adapter: An adapter folder for it; nil for the checkpoint alone.
   ///   - input: Safetensors with `input_ids` [B, L] and, optionally, `attention_mask` and
-  ///     `token_type_ids`. Masked places are to the right of the tokens.
-  ///   - output: Gets `logits` [B, C], or `last_hidden_state` [B, L, D] and, of architectures with
-  ///     a pooler, `pooler_output` [B, D] if neither checkpoint nor adapter has a head.
+  ///     `token_type_ids`. Masked places of encoders are to the right of the tokens; those of
+  ///     decoders are anywhere, and tokens stand where their columns are, as in transformers.
+  ///   - output: Gets `logits` [B, C] of a classifier or [B, L, V] of a language model, or
+  ///     `last_hidden_state` [B, L, D] and, of architectures with a pooler, `pooler_output` [B, D] if
+  ///     neither checkpoint nor adapter has a head.
   /// - Throws: ``ApusError`` for files that are missing, malformed or do not fit together.
   public static func writeOutputs(
     checkpoint: URL, adapter: URL?, input: URL, output: URL
   ) throws(ApusError) {
     let opened = try Checkpoint(folder: checkpoint)
-    let batch = try batch(SafetensorsFile(contentsOf: input), file: input.path)
+    let batch = try batch(
+      SafetensorsFile(contentsOf: input), file: input.path,
+      allowsGaps: opened.architecture.isDecoder)
     let folder = try adapter.map { (url) throws(ApusError) in try AdapterFolder(reading: url) }
+    let writes = folder?.task.map { $0 == .causalLanguageModel } ?? opened.isLanguageModel
+    guard !writes else {
+      let model = try Backbone(opened).makeLanguageModel()
+      if let folder { _ = try AdaptedModel(model, folder) }
+      try model.check(batch.tokens)
+      let logits = batch.spread(model.evaluatedLogits(batch.tokens))
+      try Tensor.check(checkpoint.path)
+      return try Safetensors.write(
+        [("logits", logits)], metadata: ["format": "pt"], to: output)
+    }
     let head = folder?.classCount
     let pooling = folder?.notes.flatMap { Pooling(rawValue: $0.pooling) } ?? opened.pooling
     let labels = head ?? max(opened.labels.count, 1)
@@ -35,9 +49,7 @@ public enum ModelProbe {
       results.append(("logits", model.evaluatedLogits(batch.tokens)))
     } else {
       let hidden = withoutGradient { model.hidden(batch.tokens).to(.float32) }
-      let padded = batch.tokens.layout.padded(hidden)
-      let gap = batch.width - padded.size(1)
-      results.append(("last_hidden_state", padded.padded([0, 0, 0, gap])))
+      results.append(("last_hidden_state", batch.spread(hidden)))
       if pooling == .cls, opened.architecture.hasPooler {
         results.append(("pooler_output", withoutGradient { model.features(batch.tokens) }))
       }
@@ -46,10 +58,33 @@ public enum ModelProbe {
     try Safetensors.write(results, metadata: ["format": "pt"], to: output)
   }
 
+  /// Examples without their padding, and the columns in which their tokens stood.
+  private struct Columns {
+    let tokens: TokenBatch
+    let places: [[Int]]
+    let width: Int
+
+    /// Rows [T, …] at their columns [B, L, …], with zeros at masked places.
+    func spread(_ rows: Tensor) -> Tensor {
+      var order = Array(repeating: tokens.layout.rowCount, count: places.count * width)
+      var row = 0
+      for (example, own) in places.enumerated() {
+        for place in own {
+          order[example * width + place] = row
+          row += 1
+        }
+      }
+      let empty = Tensor.zeros([1, rows.size(1)], dtype: rows.dtype, device: rows.device)
+      return concatenated([rows, empty])
+        .indexSelected(0, Tensor(order, shape: [order.count]).to(device: rows.device))
+        .reshaped([places.count, width, rows.size(1)])
+    }
+  }
+
   /// The examples of an input file, without their padding.
   private static func batch(
-    _ file: SafetensorsFile, file name: String
-  ) throws(ApusError) -> (tokens: TokenBatch, width: Int) {
+    _ file: SafetensorsFile, file name: String, allowsGaps: Bool
+  ) throws(ApusError) -> Columns {
     let ids = try file.tensor("input_ids")
     guard ids.rank == 2, ids.size(0) > 0, ids.size(1) > 0 else {
       throw ApusError(
@@ -61,22 +96,26 @@ public enum ModelProbe {
     let width = ids.size(1)
     var examples: [[Int]] = []
     var segments: [[Int]] = []
+    var places: [[Int]] = []
     let (allIDs, allMask, allTypes) = (ids.ints, mask.ints, types?.ints)
     for row in 0..<ids.size(0) {
       let range = (row * width)..<((row + 1) * width)
-      let length = allMask[range].prefix { $0 != 0 }.count
-      guard length > 0, allMask[range].dropFirst(length).allSatisfy({ $0 == 0 }) else {
+      let own = range.filter { allMask[$0] != 0 }
+      let isRight = own.last.map { $0 - range.lowerBound + 1 == own.count } ?? false
+      guard !own.isEmpty, isRight || allowsGaps else {
         throw ApusError(
           .unsupported, at: "\(name), attention_mask, row \(row)",
           "masked places must be to the right of at least one token",
-          remedy: "Pad on the right")
+          remedy: own.isEmpty ? "Leave rows without a token out" : "Pad on the right")
       }
-      examples.append(Array(allIDs[range].prefix(length)))
-      segments.append(
-        allTypes.map { Array($0[range].prefix(length)) } ?? Array(repeating: 0, count: length))
+      examples.append(own.map { allIDs[$0] })
+      segments.append(own.map { allTypes?[$0] ?? 0 })
+      places.append(own.map { $0 - range.lowerBound })
     }
     try Tensor.check(name)
-    return (try TokenBatch(examples, types: segments), width)
+    let tokens = try TokenBatch(
+      examples, types: segments, positions: allowsGaps ? places : nil)
+    return Columns(tokens: tokens, places: places, width: width)
   }
 
   private static func optional(

@@ -99,7 +99,7 @@ final class AlbertTransformer: Module {
   func callAsFunction(_ embeddings: Tensor, _ pass: ForwardPass) -> Tensor {
     let rows = embedding_hidden_mapping_in(embeddings, pass.scoped("mapping"))
     let stack = BlockStack(heads: heads, entrances: sequence)
-    return stack(rows, pass) { index, rows, layout, pass in
+    return stack(rows, pass) { [self] index, rows, layout, pass in
       let (group, place) = order[index]
       return albert_layer_groups[group].albert_layers[place](rows, layout, pass)
     }

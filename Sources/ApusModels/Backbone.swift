@@ -11,8 +11,12 @@ public struct Backbone: Sendable {
   public let precision: Precision
   /// Where the weights are.
   public let device: Device
-  /// The weights by key, all with the architecture's prefix; heads are left out.
+  /// How the projections are kept.
+  public let quantization: Quantization
+  /// The weights by key, all with the architecture's prefix; heads and packed matrices are left out.
   public let weights: NamedTensors
+  /// The packed matrices by key.
+  let packed: [String: any PackedMatrix]
   /// The sequence head of the checkpoint in float32, if it has one.
   let head: NamedTensors
   /// The output layer of a language model in the dtype of the weights, if it is stored.
@@ -27,13 +31,19 @@ public struct Backbone: Sendable {
   ///   - checkpoint: The folder.
   ///   - precision: The dtype to compute in, whatever the file is in.
   ///   - device: Where to compute.
+  ///   - quantization: How the projections are kept; heads, norms and tables stay as they are.
   /// - Throws: ``ApusError`` `.invalidFile` or `.tensorOperation` if a tensor cannot be read.
   public init(
-    _ checkpoint: Checkpoint, precision: Precision = .float32, device: Device = .cpu
+    _ checkpoint: Checkpoint, precision: Precision = .float32, device: Device = .cpu,
+    quantization: Quantization = .none
   ) throws(ApusError) {
     self.checkpoint = checkpoint
     self.precision = precision
     self.device = device
+    self.quantization = quantization
+    let projections =
+      quantization == .none ? [:] : try Self.projections(of: checkpoint)
+    var packed: [String: any PackedMatrix] = [:]
     let names = KeyNaming(checkpoint.architecture, stored: checkpoint.weights.names)
     var weights: [String: Tensor] = [:]
     var head: [String: Tensor] = [:]
@@ -41,8 +51,14 @@ public struct Backbone: Sendable {
     for stored in checkpoint.weights.names {
       switch names.place(of: stored) {
       case .encoder(let key):
-        let tensor = try checkpoint.weights.tensor(stored)
-        weights[key] = tensor.to(precision.dtype, device: device)
+        let tensor = try checkpoint.weights.tensor(stored).to(precision.dtype, device: device)
+        if let parameter = projections[key], tensor.shape == parameter.storedShape {
+          parameter.stored = tensor
+          packed[key] = quantization.packed(parameter.value)
+          parameter.value = Tensor.empty([0])
+        } else {
+          weights[key] = tensor
+        }
       case .head(let key):
         guard checkpoint.hasSequenceHead else { continue }
         head[key] = try checkpoint.weights.tensor(stored).to(.float32, device: device)
@@ -55,6 +71,7 @@ public struct Backbone: Sendable {
     }
     try Tensor.check(checkpoint.folder.path)
     self.languageHead = NamedTensors(languageHead)
+    self.packed = packed
     self.weights = NamedTensors(weights)
     self.head = NamedTensors(head)
   }
@@ -84,7 +101,8 @@ public struct Backbone: Sendable {
     try model.load(
       weights, file: checkpoint.folder.path,
       ignoring: { key in ignored.contains(where: key.hasPrefix) },
-      optional: { !$0.hasPrefix(prefix) })
+      optional: { !$0.hasPrefix(prefix) || packed[$0] != nil })
+    keepPacked(in: model)
     try model.setHead(head, random: random, device: device)
     return model
   }
@@ -98,7 +116,8 @@ public struct Backbone: Sendable {
   public func makeLanguageModel() throws(ApusError) -> CausalLanguageModel {
     let model = try CausalLanguageModel(checkpoint.architecture, checkpoint.config)
     let stored = model.lm_head == nil ? weights : weights.merging(languageHead)
-    try model.load(stored, file: checkpoint.folder.path)
+    try model.load(stored, file: checkpoint.folder.path, optional: { packed[$0] != nil })
+    keepPacked(in: model)
     return model
   }
 
@@ -128,8 +147,50 @@ public struct Backbone: Sendable {
     let unused = ".layer.1.EncDecAttention.relative_attention_bias.weight"
     try model.load(
       stored, file: checkpoint.folder.path,
-      ignoring: { copies.contains($0) || $0.hasSuffix(unused) })
+      ignoring: { copies.contains($0) || $0.hasSuffix(unused) },
+      optional: { packed[$0] != nil })
+    keepPacked(in: model)
     return model
+  }
+
+  /// Number of weights, packed ones included.
+  public var elementCount: Int {
+    weights.elementCount + packed.values.reduce(0) { $0 + $1.shape.reduce(1, *) }
+  }
+
+  /// Bytes of the weights as they are kept.
+  public var byteCount: Int {
+    weights.reduce(0) { $0 + $1.tensor.byteCount } + packed.values.reduce(0) { $0 + $1.byteCount }
+  }
+
+  /// Whether a matrix is kept in fewer bits.
+  func isPacked(_ key: String) -> Bool { packed[key] != nil }
+
+  /// Gives the projections of a model the matrices that are kept in fewer bits.
+  func keepPacked(in model: Module) {
+    guard !packed.isEmpty else { return }
+    for (key, parameter) in model.parameters {
+      if let matrix = packed[key] { parameter.keep(matrix) }
+    }
+  }
+
+  /// The matrices of all projections, by key; they hold nothing.
+  private static func projections(
+    of checkpoint: Checkpoint
+  ) throws(ApusError) -> [String: Parameter] {
+    let architecture = checkpoint.architecture
+    let model: Module =
+      if let make = architecture.makeEncoderDecoder {
+        try make(checkpoint.config)
+      } else {
+        try architecture.makeEncoder(checkpoint.config, true)
+      }
+    var found: [String: Parameter] = [:]
+    model.walk(architecture.prefix) { path, module in
+      guard let site = module as? ProjectionSite else { return }
+      found["\(path).weight"] = site.base.weight
+    }
+    return found
   }
 }
 

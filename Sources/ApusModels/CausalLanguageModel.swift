@@ -8,6 +8,9 @@ public import ApusTorch
 ///
 /// - Shapes: T tokens, B examples, D hidden size, V vocabulary.
 public final class CausalLanguageModel: Module {
+  /// Gives everything that trains, if blocks are to be computed again in the backward pass, which
+  /// saves the memory of their activations; nil if they keep what they computed.
+  public var recomputedLeaves: (() -> [Tensor])?
   private let decoder: Key<any TextDecoder>
   let lm_head: Linear?
 
@@ -53,7 +56,8 @@ public final class CausalLanguageModel: Module {
   public func hidden(
     _ batch: TokenBatch, random: RandomStream? = nil, cache: KeyValueCache? = nil
   ) -> Tensor {
-    let pass = ForwardPass(layout: batch.layout, random: random)
+    let pass = ForwardPass(
+      layout: batch.layout, random: random, recomputedLeaves: recomputedLeaves?())
     return decoder.wrappedValue.hidden(batch, pass, cache: cache)
   }
 

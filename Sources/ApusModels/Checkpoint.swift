@@ -46,6 +46,20 @@ public struct Checkpoint: Sendable {
     pooling = try Self.pooling(stated, folder)
   }
 
+  /// Whether it was saved as a model of the next token.
+  public var isLanguageModel: Bool {
+    guard architecture.isDecoder, let names = try? ModelCatalog.classNames(config) else {
+      return false
+    }
+    return names.isEmpty
+      ? weights.names.contains("lm_head.weight") : names.contains(architecture.languageClass)
+  }
+
+  /// Whether its weights are those of a class of transformers whose name ends so.
+  func hasClass(_ suffix: String) -> Bool {
+    ((try? ModelCatalog.classNames(config)) ?? []).contains { $0.hasSuffix(suffix) }
+  }
+
   /// Tokens that the model has positions for; nil if `config.json` does not say.
   public var maxLength: Int? {
     let names = ["max_position_embeddings", "n_positions"]

@@ -51,6 +51,44 @@ extension CausalLanguageModel {
   }
 }
 
+extension SequenceToSequenceModel {
+  /// Writes the model as it is now; as `CausalLanguageModel.write(to:like:)`.
+  public func write(to folder: URL, like checkpoint: Checkpoint) throws(ApusError) {
+    try CheckpointWriting(checkpoint, self).write(to: folder) { fields in
+      fields["architectures"] = [
+        "\(checkpoint.architecture.classPrefix)ForConditionalGeneration"
+      ]
+    }
+  }
+}
+
+extension MaskedLanguageModel {
+  /// Writes the model as it is now; as `CausalLanguageModel.write(to:like:)`.
+  public func write(to folder: URL, like checkpoint: Checkpoint) throws(ApusError) {
+    try CheckpointWriting(checkpoint, self).write(to: folder) { fields in
+      fields["architectures"] = ["\(checkpoint.architecture.classPrefix)ForMaskedLM"]
+    }
+  }
+}
+
+extension TokenScorer {
+  /// Writes the model as it is now; as `TextClassifier.write(to:like:labels:)`, with names of tags.
+  public func write(
+    to folder: URL, like checkpoint: Checkpoint, labels: [String] = []
+  ) throws(ApusError) {
+    let suffix = purpose == .answer ? "ForQuestionAnswering" : "ForTokenClassification"
+    try CheckpointWriting(checkpoint, self).write(to: folder) { fields in
+      fields["architectures"] = ["\(checkpoint.architecture.classPrefix)\(suffix)"]
+      guard labels.count == scoreCount, purpose != .answer else { return }
+      fields["id2label"] = Dictionary(
+        uniqueKeysWithValues: labels.enumerated().map { (String($0.offset), $0.element) })
+      fields["label2id"] = Dictionary(
+        labels.enumerated().map { ($0.element, $0.offset) },
+        uniquingKeysWith: { first, _ in first })
+    }
+  }
+}
+
 /// A model on its way into a checkpoint folder.
 private struct CheckpointWriting {
   private let checkpoint: Checkpoint

@@ -78,7 +78,7 @@ final class DistilBertTransformer: Module {
   /// Rows [T, D] to rows [T, D].
   func callAsFunction(_ rows: Tensor, _ pass: ForwardPass) -> Tensor {
     let stack = BlockStack(heads: heads, entrances: layer.map(\.sequence))
-    return stack(rows, pass) { layer[$0]($1, $2, $3) }
+    return stack(rows, pass) { [layer] in layer[$0]($1, $2, $3) }
   }
 }
 

@@ -58,7 +58,7 @@ final class GPT2: Module, TextDecoder {
     let run = DecoderRun(
       heads: config.n_head, queries: 1, windows: h.map { _ in nil }, rotary: nil,
       entrances: h.map(\.sequence))
-    return ln_f(run(rows, batch, pass, cache) { h[$0]($1, $2, $3) })
+    return ln_f(run(rows, batch, pass, cache) { [h] in h[$0]($1, $2, $3) })
   }
 }
 

@@ -115,8 +115,13 @@ public enum ModelCatalog {
     /// Whether its checkpoints can have an output layer over the vocabulary.
     var writesText: Bool { makeDecoder != nil || makeEncoderDecoder != nil }
 
+    /// Whether tokens see earlier ones only.
+    public var isDecoder: Bool { makeDecoder != nil }
+
     /// The class of transformers that predicts the next token.
-    var languageClass: String { modelType == "gpt2" ? "GPT2LMHeadModel" : "\(classPrefix)ForCausalLM" }
+    var languageClass: String {
+      modelType == "gpt2" ? "GPT2LMHeadModel" : "\(classPrefix)ForCausalLM"
+    }
 
     /// The tasks that the architecture can do, by the names of transformers' classes.
     public var tasks: [String] {

@@ -34,7 +34,8 @@ final class Roberta: Module, TextEncoder {
   ) -> ModelCatalog.Architecture {
     ModelCatalog.Architecture(
       modelType: modelType, prefix: "roberta", classPrefix: classPrefix, hasPooler: false,
-      defaultTargets: ["query", "value"], ia3Targets: ia3, ia3FeedForward: ia3.suffix(1).map(\.self),
+      defaultTargets: ["query", "value"], ia3Targets: ia3,
+      ia3FeedForward: ia3.suffix(1).map(\.self),
       unusedPositions: unusedPositions
     ) { (config, _) throws(ApusError) in
       try Roberta(config)

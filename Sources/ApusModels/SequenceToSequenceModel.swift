@@ -10,6 +10,8 @@ public import ApusTorch
 /// - Shapes: S rows of sources, T rows of targets, B examples, D hidden size, V vocabulary.
 public final class SequenceToSequenceModel: Module {
   private let body: Key<any EncoderDecoder>
+  /// As in ``CausalLanguageModel/recomputedLeaves``; the encoder's blocks alone are computed again.
+  public var recomputedLeaves: (() -> [Tensor])?
   let lm_head: Linear?
   let final_logits_bias: Parameter?
 
@@ -67,7 +69,9 @@ public final class SequenceToSequenceModel: Module {
 
   /// Vectors of what the decoder read [T, D] in the backbone's dtype.
   public func hidden(_ batch: SequencePairBatch, random: RandomStream?) -> Tensor {
-    let source = ForwardPass(layout: batch.source.layout, random: random?.substream("source"))
+    let source = ForwardPass(
+      layout: batch.source.layout, random: random?.substream("source"),
+      recomputedLeaves: recomputedLeaves?())
     let rows = model.encoded(batch.source, source)
     let plan = WholeTargets(
       batch.input.layout, source: rows, sourceLayout: batch.source.layout,

@@ -13,6 +13,8 @@ public final class TextClassifier: Module, SequenceClassifier {
   public let pooling: Pooling
   /// The layers of the head that were drawn, because the checkpoint has none for as many classes.
   public override var drawnModules: [String] { drawn }
+  /// As in ``CausalLanguageModel/recomputedLeaves``.
+  public var recomputedLeaves: (() -> [Tensor])?
   private let encoder: Key<any TextEncoder>
   // Keys of the head begin at the root of the checkpoint.
   private let head: Key<any SequenceHead>
@@ -54,23 +56,8 @@ public final class TextClassifier: Module, SequenceClassifier {
   /// Takes the layers of the checkpoint's head that fit, and draws the others: weights normal,
   /// biases zero.
   func setHead(_ stored: NamedTensors, random: RandomStream, device: Device) throws(ApusError) {
-    head.wrappedValue.walk { path, module in
-      guard let layer = module as? Linear else { return }
-      let bias = stored["\(path).bias"]
-      if let weight = stored["\(path).weight"], weight.shape == layer.weight.shape,
-        bias?.shape == layer.bias?.shape
-      {
-        layer.weight.value = weight
-        if let bias { layer.bias?.value = bias }
-        return
-      }
-      var stream = random.substream(path)
-      let shape = layer.weight.shape
-      layer.weight.value = Tensor.normal(shape, deviation: headDeviation, stream: &stream)
-        .to(device: device)
-      layer.bias?.value = Tensor.zeros([layer.outputs], device: device)
-      drawn.append(path)
-    }
+    drawn = head.wrappedValue.takeLayers(
+      of: stored, deviation: headDeviation, random: random, device: device)
     try Tensor.check("head")
   }
 
@@ -88,7 +75,8 @@ public final class TextClassifier: Module, SequenceClassifier {
 
   /// What the classifier sees of each example [B, D], in float32.
   public func features(_ batch: TokenBatch, random: RandomStream? = nil) -> Tensor {
-    let pass = ForwardPass(layout: batch.layout, random: random)
+    let pass = ForwardPass(
+      layout: batch.layout, random: random, recomputedLeaves: recomputedLeaves?())
     let hidden = encoder.wrappedValue.hidden(batch, pass)
     let pooled =
       switch pooling {

@@ -1,4 +1,3 @@
-import ApusBase
 public import ApusCore
 public import ApusTorch
 

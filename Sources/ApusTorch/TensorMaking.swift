@@ -156,8 +156,9 @@ extension Tensor {
         device.kind, device.index))
   }
 
-  /// Numbers drawn uniformly from [low, high) as Python does after `torch.manual_seed`: float32, on
-  /// the CPU. For tensors that others must be able to draw again; all else takes a stream.
+  /// Numbers drawn uniformly from [low, high) as Python draws them from a seed: float32, on the CPU.
+  ///
+  /// For tensors that others must be able to draw again; all else takes a stream.
   public static func uniform(
     _ shape: [Int], low: Double, high: Double, pythonSeed seed: UInt64
   ) -> Tensor {

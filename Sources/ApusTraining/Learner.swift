@@ -133,17 +133,30 @@ public final class Learner: LocalTrainer {
   private func run(
     _ positions: [Int], random: RandomStream
   ) throws -> (loss: Tensor, view: (any StepView)?) {
-    let output = try model.task.run(rows, positions, random: random)
+    guard let task = model.task as? any FeatureTask else {
+      return (try model.task.loss(rows, positions, random: random), nil)
+    }
+    let output = try task.run(rows, positions, random: random)
     return (
       output.loss,
       LearnerView(
-        learner: self, positions: positions, random: random, features: output.features)
+        learner: self, task: task, positions: positions, random: random, features: output.features)
     )
+  }
+
+  /// The task, if it shows features.
+  private func featureTask() throws(ApusError) -> any FeatureTask {
+    if let task = model.task as? any FeatureTask { return task }
+    throw ApusError(
+      .unsupported, at: "task \(model.task.kind.rawValue)",
+      "it shows no features of its rows, which the method compares",
+      remedy: "Choose sequence-classification or causal-lm, or another method")
   }
 
   /// What a penalty sees of a step.
   private struct LearnerView: StepView {
     let learner: Learner
+    let task: any FeatureTask
     let positions: [Int]
     let random: RandomStream
     let features: Tensor
@@ -152,7 +165,7 @@ public final class Learner: LocalTrainer {
       try learner.model.load(mixture)
       let random = dropping ? random.substream("reference") : nil
       let found = try withoutGradient {
-        try learner.model.task.run(learner.rows, positions, random: random).features
+        try task.run(learner.rows, positions, random: random).features
       }
       try learner.model.load(learner.mixture)
       return found
@@ -185,10 +198,10 @@ public final class Learner: LocalTrainer {
   }
 
   public func features(of split: DataSplit) async throws -> Tensor {
-    let (positions, rows) = place(split)
+    let (task, (positions, rows)) = (try featureTask(), place(split))
     var (found, order) = ([Tensor](), [Int]())
     try visit(positions, of: rows) { batch, places in
-      found.append(try model.task.features(rows, batch))
+      found.append(try task.features(rows, batch))
       order += places
     }
     guard !found.isEmpty else { return Tensor.zeros([0, 1], device: model.device) }

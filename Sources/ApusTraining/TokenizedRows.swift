@@ -16,6 +16,13 @@ public struct TokenizedRows: Sendable {
   public let labels: [Int]
   /// The place in each row where what is to be written begins; empty without responses.
   public let responseStarts: [Int]
+  /// What is wanted of each row beside a class; empty for tasks without.
+  ///
+  /// Tags of its tokens (−100 where none counts), tokens to write, first and last token of an
+  /// answer, or the place of a mask.
+  public let targets: [[Int]]
+  /// The texts that outputs are compared with; empty for tasks without.
+  public let references: [ReferenceText]
   /// Rows that were cut because they are longer than the limit.
   public let cutCount: Int
 
@@ -41,6 +48,7 @@ public struct TokenizedRows: Sendable {
     types = rows.map(\.types)
     labels = dataset.examples.compactMap(\.label)
     responseStarts = []
+    (targets, references) = ([], [])
     cutCount = 0
   }
 
@@ -66,10 +74,22 @@ public struct TokenizedRows: Sendable {
     types = ids.map { $0.map { _ in 0 } }
     labels = dataset.examples.compactMap(\.label)
     responseStarts = rows.map { responseOnly ? $0.prompt.count : 0 }
+    (targets, references) = ([], [])
     cutCount = rows.count(where: \.isCut)
   }
 
-  private static func concurrently<Row: Sendable>(
+  /// Rows of other tasks.
+  init(_ rows: [TaskRow], labels: [Int] = []) {
+    ids = rows.map(\.ids)
+    types = rows.map { $0.types ?? $0.ids.map { _ in 0 } }
+    targets = rows.map(\.target)
+    references = rows.compactMap(\.reference)
+    cutCount = rows.count(where: \.isCut)
+    responseStarts = []
+    self.labels = labels
+  }
+
+  static func concurrently<Row: Sendable>(
     _ examples: [Example], _ read: @Sendable (Example) throws(ApusError) -> Row
   ) throws(ApusError) -> [Row] {
     let chunk = 256
@@ -119,4 +139,23 @@ public struct TokenizedRows: Sendable {
       place >= responseStarts[positions[row]]
     }
   }
+}
+
+/// A text that an output is compared with.
+public struct ReferenceText: Sendable {
+  /// The text that answers come out of, in Unicode scalars; empty where outputs are written.
+  let context: [Unicode.Scalar]
+  /// Where each token of the row stands in the context; nil for tokens of other texts.
+  let offsets: [Range<Int>?]
+  /// The text that is right.
+  let text: String
+}
+
+/// A row of tokens with what is wanted of it.
+struct TaskRow: Sendable {
+  let ids: [Int]
+  var types: [Int]?
+  let target: [Int]
+  var reference: ReferenceText?
+  var isCut = false
 }

@@ -23,6 +23,9 @@ struct ExportCommand: ParsableCommand {
   @Option(help: "A client whose own adapter is written instead of the global one.")
   var client: String?
 
+  @Option(help: "Rank at which a DyLoRA adapter is written; without it, the experiment's.")
+  var width: Int?
+
   @Flag(help: "Merge the adapter into the backbone and write the whole checkpoint.")
   var merged = false
 
@@ -41,7 +44,9 @@ struct ExportCommand: ParsableCommand {
         .runState, at: file.path, "this is not the folder of a run",
         remedy: "Give a folder that \"apus run\" made", cause: error)
     }
-    let experiment = try Experiment(parsing: text, file: file.path, folder: folder)
+    let experiment = try Experiment(
+      parsing: text, file: file.path, folder: folder,
+      assignments: width.map { ["adapter.dylora.width=\($0)"] } ?? [])
     let assembly = try Assembly(experiment)
     let model =
       try client.map { try assembly.adapter(ofClient: $0, in: folder) }

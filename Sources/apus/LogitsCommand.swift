@@ -10,9 +10,10 @@ struct LogitsCommand: ParsableCommand {
     abstract: "Run token ids through a checkpoint and write its logits.",
     discussion: """
       The input is a safetensors file with input_ids [B, L] (int64) and, if wanted, \
-      attention_mask and token_type_ids of the same shape. The output has logits [B, C]; for a \
-      checkpoint without a head last_hidden_state [B, L, D], and pooler_output [B, D] if it has a \
-      pooler. Values at masked places are zero.
+      attention_mask and token_type_ids of the same shape. The output has logits [B, C] of a \
+      classifier or [B, L, V] of a language model; for a checkpoint without a head \
+      last_hidden_state [B, L, D], and pooler_output [B, D] if it has a pooler. Values at masked \
+      places are zero. Decoders take masks of any form; encoders, padding on the right.
       """)
 
   @Argument(help: "A checkpoint folder or name.")

@@ -46,7 +46,8 @@ enum MethodReport {
     for (key, value) in [
       ("name", card.name), ("family", card.family.rawValue), ("summary", card.summary),
       ("paper", card.paper), ("leaves the client", card.leavesClient),
-      ("server sees", card.visibility.rawValue), ("file", entry.path),
+      ("server sees", card.visibility.rawValue),
+      ("adapters", entry.takesAnyAdapter ? "every kind" : "lora"), ("file", entry.path),
     ] { table.append([.text(key), .text(value)]) }
     for (key, value) in SettingList.settings(of: entry.defaultOptions, under: "method")
       + SettingList.settings(of: entry.localTraining, under: "training")

@@ -33,7 +33,7 @@ struct RunSummary {
     majorityShare =
       kind == .sequenceClassification
       ? try HeterogeneityReport(federated.partition, of: federated.dataset).majorityShare : nil
-    backboneBytes = run.assembly.backbone.weights.elementCount * 4
+    backboneBytes = run.assembly.backbone.elementCount * 4
     hasGlobalModel = run.assembly.experiment.method.hasGlobalModel
     parameters = run.assembly.parameterCounts
     title = "\(run.assembly.experiment.name), \(run.assembly.experiment.method.card.name)"

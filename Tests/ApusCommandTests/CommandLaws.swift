@@ -34,6 +34,28 @@ import Testing
     #expect(runs.output.contains("tiny,fedit,2 of 2"))
   }
 
+  @Test func `a language model trains, writes and is listed`() throws {
+    let tiny = try TinyInstructions(rounds: 1)
+    defer { tiny.remove() }
+    let run = try CommandProcess.run(["run", "tiny.yaml"], in: tiny.folder)
+    #expect(run.status == 0 && run.output.contains("perplexity"), "\(run.errors)")
+    let adapted = ["generate", "checkpoint", "--adapter", "runs/tiny", "--max-new-tokens", "5"]
+    let texts = try CommandProcess.run(adapted, in: tiny.folder, input: "the ship\nold seed\n")
+    #expect(texts.output.split(separator: "\n", omittingEmptySubsequences: false).count == 3)
+    let objects = try CommandProcess.run(
+      adapted + ["--jsonl", "--json", "--template", "plain", "--num-beams", "2"],
+      in: tiny.folder,
+      input: "{\"input_ids\": [2, 8]}\n{\"instruction\": \"ship\", \"input\": \"sail\"}\n")
+    #expect(objects.output.split(separator: "\n").allSatisfy { $0.contains("\"ids\":[") })
+    let wrong = try CommandProcess.run(adapted + ["--top-p", "2"], in: tiny.folder, input: "a\n")
+    #expect(wrong.status == 78 && wrong.errors.contains("top-p"), "\(wrong.errors)")
+    let rows = try CommandProcess.run(["data", "tiny.yaml"], in: tiny.folder)
+    #expect(rows.output.contains("owner 3"), "\(rows.errors)")
+    let models = try CommandProcess.run(["models", "--format", "csv"], in: tiny.folder)
+    #expect(models.output.contains("llama"), "\(models.errors)")
+    #expect(models.output.contains("k_proj, v_proj, down_proj"))
+  }
+
   @Test(arguments: [
     (["training.learning-rat=1"], "Did you mean \"learning-rate\"?"),
     (["method.name=fedlt"], "Did you mean \"fedit\"?"),

@@ -3,11 +3,8 @@ internal import ApusCore
 internal import ApusTorch
 
 extension AdapterConfiguration {
-  /// A fresh adapter for every chosen projection, in their order.
-  ///
-  /// - Parameters:
-  ///   - choices: The projections, with ranks and scalings.
-  ///   - random: Start values come from the substreams of the paths.
+  /// A fresh adapter for every chosen projection, in their order; start values come from the
+  /// substreams of the paths.
   func makeAdapters(
     at choices: [SiteSelection.Choice], random: RandomStream
   ) -> [any Parameterization] {

@@ -1,4 +1,4 @@
-public import ApusBase
+internal import ApusBase
 public import ApusTorch
 
 /// The largest singular values of a matrix with their vectors, found from products with it alone.
@@ -34,8 +34,7 @@ public struct LeadingDirections {
     guard min(x.size(0), x.size(1)) > Self.dense else {
       let kept = min(rank, x.size(0), x.size(1))
       let (u, s, vt) = svd(x)
-      (self.u, self.s) = (u.sliced(1, 0..<kept), s.sliced(0, 0..<kept))
-      self.vt = vt.sliced(0, 0..<kept)
+      self.init(u.sliced(1, 0..<kept), s.sliced(0, 0..<kept), vt.sliced(0, 0..<kept))
       return
     }
     let transposed = x.matrixTransposed
@@ -86,8 +85,10 @@ public struct LeadingDirections {
       // Written so that a matrix with NaN ends the search too.
       guard gap.norm([0]).max().item > 1e-5 * largest else { break }
     }
-    (u, s, vt) = found
+    self.init(found.u, found.s, found.vt)
   }
+
+  private init(_ u: Tensor, _ s: Tensor, _ vt: Tensor) { (self.u, self.s, self.vt) = (u, s, vt) }
 
   /// The best that a space of right vectors has to offer.
   private static func ritz(

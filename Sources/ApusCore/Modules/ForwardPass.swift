@@ -7,11 +7,17 @@ public struct ForwardPass: Sendable {
   public var layout: RowLayout
   /// Source of dropout; nil in evaluation.
   public let random: RandomStream?
+  /// Everything that trains, if blocks are computed again in the backward pass instead of keeping
+  /// what they computed; nil if they keep it.
+  public var recomputedLeaves: [Tensor]?
 
   /// A pass over rows of this layout, for training if there is a source of chance.
-  public init(layout: RowLayout, random: RandomStream? = nil) {
+  public init(
+    layout: RowLayout, random: RandomStream? = nil, recomputedLeaves: [Tensor]? = nil
+  ) {
     self.layout = layout
     self.random = random
+    self.recomputedLeaves = recomputedLeaves
   }
 
   /// Whether dropout and the like act.
@@ -19,7 +25,8 @@ public struct ForwardPass: Sendable {
 
   /// The same pass with a stream of its own for a part of the model.
   public func scoped(_ name: String, _ index: Int = 0) -> ForwardPass {
-    ForwardPass(layout: layout, random: random?.substream(name, index))
+    ForwardPass(
+      layout: layout, random: random?.substream(name, index), recomputedLeaves: recomputedLeaves)
   }
 }
 

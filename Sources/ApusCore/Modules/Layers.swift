@@ -34,6 +34,10 @@ public final class Linear: Module {
   /// The layer's output, in the input's dtype: trained weights are float32 beside any activation.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     observer?(x)
+    if let packed = weight.packed {
+      let product = linear(x, packed: packed)
+      return bias.map { product + $0.value.to(x.dtype) } ?? product
+    }
     return linear(x, weight: weight.value.to(x.dtype), bias: bias?.value.to(x.dtype))
   }
 }

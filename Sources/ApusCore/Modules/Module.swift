@@ -108,8 +108,15 @@ open class Module {
 public final class Parameter {
   /// The shape that the configuration promises.
   public let shape: [Int]
-  /// The elements; of no value until a checkpoint was loaded.
-  public var value: Tensor
+  /// The elements; of no value until a checkpoint was loaded. Those of a packed matrix are unpacked
+  /// whenever they are asked for.
+  public var value: Tensor {
+    get { packed.map { $0.unpacked($0.dtype) } ?? plain }
+    set { (plain, packed) = (newValue, nil) }
+  }
+  /// The matrix in fewer bits, if it is kept so.
+  public private(set) var packed: (any PackedMatrix)?
+  private var plain: Tensor
   /// Whether checkpoints keep the matrix with its axes exchanged.
   public let isStoredTransposed: Bool
 
@@ -117,7 +124,16 @@ public final class Parameter {
   public init(_ shape: Int..., isStoredTransposed: Bool = false) {
     self.shape = shape
     self.isStoredTransposed = isStoredTransposed
-    value = Tensor.empty([0])
+    plain = Tensor.empty([0])
+  }
+
+  /// Keeps a packed matrix instead of the elements.
+  ///
+  /// - Precondition: Its shape is that of the parameter.
+  public func keep(_ packed: any PackedMatrix) {
+    precondition(packed.shape == shape, "\(packed.shape) is not \(shape)")
+    self.packed = packed
+    plain = Tensor.empty([0])
   }
 
   /// The shape in a checkpoint.

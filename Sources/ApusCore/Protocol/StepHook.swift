@@ -14,6 +14,8 @@ public protocol StepHook: AnyObject {
   func beforeStep(_ step: LocalStep) throws
 
   /// A scalar that is added to the task's loss, on the graph; nil for nothing.
+  ///
+  /// The model has run by then, and ``LocalStep/view`` shows what it saw.
   func penalty(_ step: LocalStep) throws -> Tensor?
 
   /// Which elements may move in this step, by name of the tensor; others move as a whole.

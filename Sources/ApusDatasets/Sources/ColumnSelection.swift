@@ -8,6 +8,12 @@ public struct ColumnSelection: Hashable, Codable, Sendable {
   public var pair: String?
   /// Column of the text that is to follow, for models that write.
   public var response: String?
+  /// Column of the tags of the text's words.
+  ///
+  /// The text is then a list of words, and so are they: an array in JSON, or separated by spaces.
+  public var tags: String?
+  /// Column of the place where the response begins in the second text, in Unicode scalars.
+  public var responseStart: String?
   /// Column of the class, an index or a name.
   public var label: String?
   /// Column that names the class of an index in ``label``, or that alone gives the class.
@@ -16,9 +22,12 @@ public struct ColumnSelection: Hashable, Codable, Sendable {
   public var client: String?
 
   public init(
-    text: String = "text", pair: String? = nil, response: String? = nil, label: String? = nil,
-    labelText: String? = nil, client: String? = nil
+    text: String = "text", pair: String? = nil, response: String? = nil, tags: String? = nil,
+    responseStart: String? = nil, label: String? = nil, labelText: String? = nil,
+    client: String? = nil
   ) {
+    self.tags = tags
+    self.responseStart = responseStart
     self.text = text
     self.pair = pair
     self.response = response
@@ -31,6 +40,8 @@ public struct ColumnSelection: Hashable, Codable, Sendable {
     case text
     case pair
     case response
+    case tags
+    case responseStart = "response-start"
     case label
     case labelText = "label-text"
     case client
@@ -43,17 +54,18 @@ public struct ColumnSelection: Hashable, Codable, Sendable {
     text = try fields.decodeIfPresent(String.self, forKey: .text) ?? text
     pair = try fields.decodeIfPresent(String.self, forKey: .pair)
     response = try fields.decodeIfPresent(String.self, forKey: .response)
+    tags = try fields.decodeIfPresent(String.self, forKey: .tags)
+    responseStart = try fields.decodeIfPresent(String.self, forKey: .responseStart)
     label = try fields.decodeIfPresent(String.self, forKey: .label)
     labelText = try fields.decodeIfPresent(String.self, forKey: .labelText)
     client = try fields.decodeIfPresent(String.self, forKey: .client)
   }
 
-  /// The chosen columns, each once, in the order text, pair, response, label, label text, client.
+  /// The chosen columns, each once, in the order of the properties.
   var names: [String] {
     var seen: Set<String> = []
-    return [text, pair, response, label, labelText, client].compactMap(\.self).filter {
-      seen.insert($0).inserted
-    }
+    return [text, pair, response, tags, responseStart, label, labelText, client]
+      .compactMap(\.self).filter { seen.insert($0).inserted }
   }
 }
 

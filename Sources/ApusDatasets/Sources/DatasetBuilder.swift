@@ -36,6 +36,10 @@ struct DatasetBuilder {
       guard row.response.map({ !$0.allSatisfy(\.isWhitespace) }) ?? true else {
         throw row.source.badRow("the response is empty")
       }
+      guard row.words?.count == row.tags?.count else {
+        throw row.source.badRow(
+          "there are \(row.words?.count ?? 0) words and \(row.tags?.count ?? 0) tags")
+      }
       try checkLabel(of: row)
       rows.append(row)
     } catch {
@@ -67,8 +71,9 @@ struct DatasetBuilder {
     for (row, label) in zip(rows, labels) {
       examples.append(
         Example(
-          text: row.text, pair: row.pair, response: row.response, label: label,
-          client: row.client, source: row.source))
+          text: row.text, pair: row.pair, response: row.response, words: row.words,
+          tags: row.tags, responseStart: row.responseStart, label: label, client: row.client,
+          source: row.source))
     }
     return try Dataset(name: name, examples: examples, labelNames: labelNames, skipped: skipped)
   }

@@ -81,9 +81,16 @@ public enum DelimitedTable {
       let (pair, client) = (field(columns.pair), field(columns.client))
       guard label ?? labelText != "" else { throw source.badRow("the label is empty") }
       guard client != "" else { throw source.badRow("the client is empty") }
+      let list = { (text: String?) in text?.split(separator: " ").map(String.init) ?? [] }
+      let start = field(columns.responseStart)
+      guard start.map({ Int($0) != nil }) ?? true else {
+        throw source.badRow("\"\(start ?? "")\" is no place in a text")
+      }
       return RawRow(
         text: field(columns.text) ?? "", pair: pair == "" ? nil : pair,
         response: field(columns.response),
+        words: columns.tags.map { _ in list(field(columns.text)) },
+        tags: columns.tags.map { list(field($0)) }, responseStart: start.flatMap { Int($0) },
         label: (label ?? labelText).map(RawRow.Label.text), labelText: labelText, client: client,
         source: source)
     }

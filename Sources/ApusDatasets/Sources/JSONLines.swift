@@ -85,8 +85,30 @@ public enum JSONLines {
     let response = try columns.response.map { name throws(ApusError) in
       try object[name].string()
     }
+    let words = try columns.tags.map { _ throws(ApusError) in
+      try texts(object[columns.text])
+    }
+    let tags = try columns.tags.map { name throws(ApusError) in try texts(object[name]) }
+    let start = try columns.responseStart.map { name throws(ApusError) in
+      try object[name].int()
+    }
+    let plain = words == nil ? try object[columns.text].string() : ""
     return RawRow(
-      text: try object[columns.text].string(), pair: pair, response: response, label: label,
+      text: words.map { $0.joined(separator: " ") } ?? plain, pair: pair,
+      response: response, words: words, tags: tags, responseStart: start, label: label,
       labelText: labelText, client: client, source: source)
+  }
+
+  /// An array of strings or whole numbers, or the words between the spaces of a string.
+  private static func texts(_ node: JSONNode) throws(ApusError) -> [String] {
+    if node.foundationValue is String {
+      return try node.string().split(separator: " ").map(String.init)
+    }
+    var texts: [String] = []
+    for entry in try node.array() {
+      texts.append(
+        entry.foundationValue is String ? try entry.string() : String(try entry.int()))
+    }
+    return texts
   }
 }

@@ -13,6 +13,9 @@ struct RawRow {
   let text: String
   let pair: String?
   let response: String?
+  var words: [String]?
+  var tags: [String]?
+  var responseStart: Int?
   let label: Label?
   let labelText: String?
   let client: String?

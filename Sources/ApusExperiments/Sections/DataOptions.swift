@@ -1,5 +1,6 @@
 public import ApusBase
 public import ApusDatasets
+import ApusTraining
 
 /// Section `data`: rows, splits and who holds what.
 public struct DataOptions: OptionGroup, Equatable {
@@ -64,6 +65,10 @@ public struct DataOptions: OptionGroup, Equatable {
     public var pair: String?
     /// The text that is to follow, for models that write.
     public var response: String?
+    /// The tags of the text's words; nothing for "tags" where words are tagged.
+    public var tags: String?
+    /// Where the response begins in the pair, in Unicode scalars; nothing for its first occurrence.
+    public var responseStart: String?
     /// The class, as an index or a name; nothing for "label" where texts are classified.
     public var label: String?
     /// The name of the class where `label` is an index.
@@ -74,10 +79,13 @@ public struct DataOptions: OptionGroup, Equatable {
     public init() {}
 
     /// The columns that a task reads.
-    func selection(needsClasses: Bool) -> ColumnSelection {
-      ColumnSelection(
+    func selection(for task: TaskKind) -> ColumnSelection {
+      let needsClasses = task == .sequenceClassification || task == .maskedLanguageModel
+      return ColumnSelection(
         text: text, pair: pair, response: response,
-        label: label ?? (needsClasses ? "label" : nil), labelText: labelText, client: client)
+        tags: tags ?? (task == .tokenClassification ? "tags" : nil),
+        responseStart: responseStart, label: label ?? (needsClasses ? "label" : nil),
+        labelText: labelText, client: client)
     }
   }
 

@@ -1,6 +1,6 @@
 public import ApusBase
 public import ApusModels
-import ApusTorch
+public import ApusTorch
 
 /// Section `model`: the backbone and how it is used.
 public struct ModelOptions: OptionGroup, Equatable {
@@ -19,10 +19,15 @@ public struct ModelOptions: OptionGroup, Equatable {
   public var pooling: Pooling?
   /// Dtype of frozen weights and activations; trainables are float32 always.
   public var precision = Precision.float32
+  /// How the frozen projections are kept: as they are, in a byte or in four bits an element.
+  public var quantization = Quantization.none
   /// Tokens of a text at most, special tokens included.
   public var maxLength = 128
   /// Where the model computes.
   public var device = Place.cpu
+  /// Whether blocks are computed again in the backward pass instead of keeping their activations:
+  /// less memory, a third more time, the same bits.
+  public var activationCheckpointing = false
 
   public init() {}
 

@@ -7,6 +7,8 @@ public import ApusCore
 /// the means, and the gap is exactly R = Σ pₖ(Bₖ − B̄)(Aₖ − Ā). It is reported with each round, as
 /// ‖R‖ / ‖Σ pₖBₖAₖ‖ over all sites.
 ///
+/// Adapters other than LoRA are averaged tensor by tensor as well, and report no bias.
+///
 /// - State: server, Ā [r, d_in] and B̄ [d_out, r] per site, and a trained head; clients nothing.
 /// - Traffic: Σ r(d_in + d_out) parameters and the head each way, and nₖ on the way up.
 /// - Source: Zhang et al., arXiv 2305.05644; defaults of its reference code, Shepherd. The server

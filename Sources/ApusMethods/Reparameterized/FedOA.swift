@@ -130,7 +130,11 @@ public struct FedOA: FederatedMethod {
 
     /// λ·D between the features of this step and those under θ_g.
     private func alignment(_ step: LocalStep) throws -> Tensor? {
-      guard let view = step.view else { return nil }
+      guard let view = step.view else {
+        throw ApusError(
+          .unsupported, at: "FedOA", "the task shows no features of its rows to align",
+          remedy: "Choose sequence-classification or causal-lm, or set weight to 0")
+      }
       let reference = try view.features(
         under: alone(AdapterName.standard), dropping: options.dropsReference)
       return options.distance.between(view.features, reference) * options.weight

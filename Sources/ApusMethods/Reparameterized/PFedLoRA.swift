@@ -11,7 +11,7 @@ public import ApusCore
 /// joins what the last layer sees instead, and then learns through that layer alone.
 ///
 /// Here F is the backbone with the experiment's adapter and a head of the client's own; the method
-/// asks nothing of F but scores. A client is measured with its own companion; beside that
+/// asks nothing of F but scores. The companion's embeddings are drawn from the seed and stay. A client is measured with its own companion; beside that
 /// `…/shared-companion` is with the new shared one and `…/model-alone` without any. How the two
 /// are combined is the project's reading of the paper (its card, "inferred"), as are the rank, μ and
 /// rates. A bound on a client's steps bounds each of the two phases.

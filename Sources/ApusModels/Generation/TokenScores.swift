@@ -41,7 +41,8 @@ struct TokenScores {
       let order = scores.argsort(1)
       let sorted = scores.gathered(1, order)
       let unlikely = softmax(sorted).cumulativeSum(1) .<= (1 - options.topP)
-      let last = Tensor.range(0, scores.size(1)).to(device: scores.device)
+      let last =
+        Tensor.range(0, scores.size(1)).to(device: scores.device)
         .unsqueezed(0) .== Double(scores.size(1) - 1)
       let dropped = sorted.filled(where: unlikely .& .!last, -.infinity)
       scores = scores.scattered(1, order, dropped)

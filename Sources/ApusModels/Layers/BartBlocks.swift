@@ -184,7 +184,7 @@ final class BartEncoder: Module {
     let rows = Dropout(config.dropout)(layernorm_embedding(placed), pass, "embeddings")
     let stack = BlockStack(
       heads: config.encoder_attention_heads, entrances: layers.map(\.sequence))
-    let result = stack(rows, pass) { layers[$0]($1, $2, $3) }
+    let result = stack(rows, pass) { [layers] in layers[$0]($1, $2, $3) }
     return layer_norm?(result) ?? result
   }
 }

@@ -18,7 +18,10 @@ struct BlockStack {
   /// - Returns: Rows of the same tokens.
   func callAsFunction(
     _ rows: Tensor, _ pass: ForwardPass,
-    block: (_ index: Int, _ rows: Tensor, _ layout: HeadLayout, _ pass: ForwardPass) -> Tensor
+    block:
+      @escaping (
+        _ index: Int, _ rows: Tensor, _ layout: HeadLayout, _ pass: ForwardPass
+      ) -> Tensor
   ) -> Tensor {
     self(rows, pass) { layout, _ in
       HeadLayout(layout, heads: heads, device: rows.device)
@@ -37,7 +40,7 @@ struct BlockStack {
   /// - Returns: Rows of the same tokens.
   func callAsFunction<Plan>(
     _ rows: Tensor, _ pass: ForwardPass, plan: (_ layout: RowLayout, _ inserted: Int) -> Plan,
-    block: (_ index: Int, _ rows: Tensor, _ plan: Plan, _ pass: ForwardPass) -> Tensor
+    block: @escaping (_ index: Int, _ rows: Tensor, _ plan: Plan, _ pass: ForwardPass) -> Tensor
   ) -> Tensor {
     var (rows, pass) = (rows, pass)
     var inserted = 0
@@ -49,7 +52,9 @@ struct BlockStack {
         pass.layout = inside.layout
         current = plan(pass.layout, inserted)
       }
-      rows = block(index, rows, current, pass.scoped("layer", index))
+      let (plan, inside) = (current, pass.scoped("layer", index))
+      let again = Recomputation(inside) { block(index, $0, plan, $1) }
+      rows = again?(rows) ?? block(index, rows, plan, inside)
     }
     return SequenceSite.removing(inserted, from: rows, &pass)
   }

@@ -39,15 +39,17 @@ struct DecoderPlan {
       uniqueKeysWithValues: windows.map { window in
         let masks = cut.groups.map { group in
           Self.mask(
-            positions.map { all in group.examples.map { all[$0] } }, group.length, queries, window)
-            .to(device: device)
+            positions.map { all in group.examples.map { all[$0] } }, group.length, queries, window
+          )
+          .to(device: device)
         }
         return (window, masks)
       })
   }
 
   /// Plans a pass over one more token of every example, behind what the cache holds.
-  init(step layout: RowLayout, heads: Int, rotary: RotaryEmbedding?, cache: KeyValueCache,
+  init(
+    step layout: RowLayout, heads: Int, rotary: RotaryEmbedding?, cache: KeyValueCache,
     device: Device
   ) {
     self.layout = HeadLayout(layout, heads: heads, device: device)

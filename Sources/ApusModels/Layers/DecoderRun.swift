@@ -25,7 +25,10 @@ struct DecoderRun {
   /// - Returns: Rows of the same tokens.
   func callAsFunction(
     _ rows: Tensor, _ batch: TokenBatch, _ pass: ForwardPass, _ cache: KeyValueCache?,
-    block: (_ index: Int, _ rows: Tensor, _ plan: DecoderPlan, _ pass: ForwardPass) -> Tensor
+    block:
+      @escaping (
+        _ index: Int, _ rows: Tensor, _ plan: DecoderPlan, _ pass: ForwardPass
+      ) -> Tensor
   ) -> Tensor {
     if let cache, cache.isFilled {
       let plan = DecoderPlan(

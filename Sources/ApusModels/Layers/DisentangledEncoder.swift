@@ -86,7 +86,7 @@ final class DisentangledEncoder: Module {
     let table = rel_embeddings.map { LayerNorm?($0.weight.value) ?? $0.weight.value }
     var indices: [Int: Tensor] = [:]
     let stack = BlockStack(heads: heads, entrances: layer.map(\.sequence))
-    return stack(rows, pass) { index, rows, layout, pass in
+    return stack(rows, pass) { [self] index, rows, layout, pass in
       for group in layout.groups where indices[group.length] == nil {
         indices[group.length] = distances?.rows(length: group.length).to(device: rows.device)
       }

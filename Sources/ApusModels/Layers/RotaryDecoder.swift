@@ -44,7 +44,7 @@ final class RotaryDecoder: Module, TextDecoder {
       heads: config.num_key_value_heads,
       queries: config.num_attention_heads / config.num_key_value_heads, windows: config.windows,
       rotary: config.rotary, entrances: layers.map(\.sequence))
-    return norm(run(rows, batch, pass, cache) { layers[$0]($1, $2, $3) })
+    return norm(run(rows, batch, pass, cache) { [layers] in layers[$0]($1, $2, $3) })
   }
 }
 

@@ -134,7 +134,7 @@ final class T5Encoder<Attention: T5SourceAttention>: Module {
     let stack = BlockStack(heads: config.num_heads, entrances: block.map(\.sequence))
     var biases: (lengths: [Int], all: T5Biases)?
     let rows = stack(config.dropout(embedded, pass, "embeddings"), pass) {
-      index, rows, layout, pass in
+      [block] index, rows, layout, pass in
       // Prompts that come in at a block change the lengths.
       if biases?.lengths != pass.layout.lengths {
         biases = (pass.layout.lengths, block[0].attention.shared(layout, pass.layout))

@@ -34,12 +34,11 @@ extension TemplateExpressionParser {
     var isTuple = end == "]"
     while !takes(sign: end) {
       elements.append(try expression())
-      if takes(sign: ",") {
-        isTuple = true
-      } else {
+      guard takes(sign: ",") else {
         try expect(sign: end)
         break
       }
+      isTuple = true
     }
     return isTuple || elements.isEmpty ? .list(elements) : elements[0]
   }

@@ -95,7 +95,9 @@ enum TemplateFilters {
     case "map":
       guard let attribute = arguments.named["attribute"]?.printed else { return nil }
       return .list(
-        elements.map { if case .map(let map) = $0 { map[attribute] ?? .undefined } else { .undefined } })
+        elements.map {
+          if case .map(let map) = $0 { map[attribute] ?? .undefined } else { .undefined }
+        })
     case "unique":
       return .list(elements.reduce(into: []) { if !$0.contains($1) { $0.append($1) } })
     default: return nil

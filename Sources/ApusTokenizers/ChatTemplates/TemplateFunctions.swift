@@ -101,8 +101,9 @@ enum TemplateMethods {
     case "startswith": return .bool(prefixes(arguments).contains { text.hasPrefix($0) })
     case "endswith": return .bool(prefixes(arguments).contains { text.hasSuffix($0) })
     case "splitlines":
-      return .list(text.split(separator: "\n", omittingEmptySubsequences: false)
-        .map { .text(String($0)) })
+      return .list(
+        text.split(separator: "\n", omittingEmptySubsequences: false)
+          .map { .text(String($0)) })
     case "split": return .list(split(text, first, arguments).map { .text($0) })
     case "join":
       return arguments.placed.first?.elements.map {

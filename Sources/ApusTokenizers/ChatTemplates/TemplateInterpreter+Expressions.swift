@@ -194,6 +194,7 @@ extension TemplateInterpreter {
     guard !overflow else { return remainder ? (0, false) : (0, true) }
     let rest = m - quotient * n
     let isBelow = rest != 0 && (rest < 0) != (n < 0)
-    return remainder ? (isBelow ? rest + n : rest, false) : (isBelow ? quotient - 1 : quotient, false)
+    return remainder
+      ? (isBelow ? rest + n : rest, false) : (isBelow ? quotient - 1 : quotient, false)
   }
 }

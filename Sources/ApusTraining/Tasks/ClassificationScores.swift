@@ -35,24 +35,27 @@ public struct ClassificationScores: Sendable, Equatable {
     for (name, value) in other { add(name, value) }
   }
 
-  /// Accuracy, mean loss in nats and macro-averaged F1; empty without rows.
+  /// Accuracy, mean loss in nats, macro-averaged F1 and Matthews' coefficient; empty without rows.
   ///
   /// F1 is averaged over the classes that occur among the rows or the guesses, as scikit-learn
   /// does.
   public var metrics: Metrics {
     guard let count = sums["count"], count > 0 else { return [:] }
-    var classes: Set<Substring> = []
-    for name in sums.keys where name.hasPrefix("true/") || name.hasPrefix("guessed/") {
-      classes.insert(name.split(separator: "/")[1])
-    }
-    let scores = classes.sorted().map { label in
-      2 * (sums["hit/\(label)"] ?? 0)
-        / ((sums["true/\(label)"] ?? 0) + (sums["guessed/\(label)"] ?? 0))
+    var tally = ClassTally<Int>()
+    for (name, value) in sums {
+      guard let slash = name.firstIndex(of: "/"), let label = Int(name[slash...].dropFirst())
+      else { continue }
+      let rows = Int(value)
+      switch name[..<slash] {
+      case "true": tally.add(label, truths: rows, guesses: 0, hits: 0)
+      case "guessed": tally.add(label, truths: 0, guesses: rows, hits: 0)
+      case "hit": tally.add(label, truths: 0, guesses: 0, hits: rows)
+      default: break
+      }
     }
     return [
-      "accuracy": (sums["correct"] ?? 0) / count,
-      "loss": (sums["loss"] ?? 0) / count,
-      "macro_f1": scores.reduce(0, +) / Double(max(1, scores.count)),
+      "accuracy": (sums["correct"] ?? 0) / count, "loss": (sums["loss"] ?? 0) / count,
+      "macro_f1": tally.macroF1, "matthews": tally.matthews,
     ]
   }
 
