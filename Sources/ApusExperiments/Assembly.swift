@@ -23,7 +23,7 @@ public struct Assembly: Sendable {
   /// Frozen weights.
   public let backbone: Backbone
   /// Clients as the engine sees them; a single one if the method pools the data.
-  public let clients: [FederationClient]
+  public private(set) var clients: [FederationClient]
   /// The trainable tensors as every client starts with them.
   public let initial: NamedTensors
   /// The LoRA pairs among them.
@@ -33,13 +33,17 @@ public struct Assembly: Sendable {
   let method: any FederatedMethod
   let rows: TokenizedRows
   let testRows: TokenizedRows
-  private let positions: [[DataSplit: [Int]]]
+  private let positions: [Int: [DataSplit: [Int]]]
 
   /// Loads an experiment.
   ///
+  /// - Parameters:
+  ///   - experiment: The experiment.
+  ///   - owner: The client that all rows of this machine belong to; by default the experiment
+  ///     divides them among its clients.
   /// - Throws: ``ApusError`` for what is wrong with the data, the checkpoint, its tokenizer or
   ///   the adapter's targets.
-  public init(_ experiment: Experiment) throws(ApusError) {
+  public init(_ experiment: Experiment, owner: ClientID? = nil) throws(ApusError) {
     let data = try ExperimentData(experiment)
     let folder = try CheckpointLocator.folder(
       of: experiment.model.checkpoint, from: experiment.folder)
@@ -55,15 +59,13 @@ public struct Assembly: Sendable {
       checkpoint, precision: experiment.model.precision,
       device: try experiment.model.resolvedDevice(), quantization: experiment.model.quantization)
     method = try experiment.method.make(experiment.methodOptions)
-    let pools = experiment.method.poolsData
-    positions =
-      pools ? [data.pooledPositions] : data.clients.map { data.positions(of: $0.index) }
-    let ids = pools ? [ClientID(index: 0, name: "everyone")] : data.clients
-    let training = experiment.training
-    clients = zip(ids, positions).map { id, positions in
-      let count = positions[.train]?.count ?? 0
-      let steps = (count + training.batchSize - 1) / training.batchSize * training.localEpochs
-      return FederationClient(id: id, sampleCount: count, localSteps: steps)
+    let pool = experiment.method.poolsData ? ClientID(index: 0, name: "everyone") : owner
+    let ids = pool.map { [$0] } ?? data.clients
+    let divided = ids.map { pool == nil ? data.positions(of: $0.index) : data.pooledPositions }
+    positions = Dictionary(zip(ids.map(\.index), divided)) { first, _ in first }
+    clients = zip(ids, divided).map { id, positions in
+      FederationClient(
+        id: id, sampleCount: positions[.train]?.count ?? 0, training: experiment.training)
     }
     let model = try Self.makeModel(
       experiment, data, backbone, tokenizer, extended: method.modelExtension)
@@ -128,6 +130,14 @@ public struct Assembly: Sendable {
         experiment, data, backbone, tokenizer, extended: method.modelExtension))
   }
 
+  /// Makes the runner of clients on threads of this process, as the section `engine` says.
+  public func makeRunner() throws(ApusError) -> InProcessRunner {
+    let (engine, assembly) = (experiment.engine, self)
+    return try InProcessRunner(
+      workers: engine.resolvedWorkers, threadsPerOperation: engine.threadsPerOperation,
+      host: { _ in try assembly.makeHost() })
+  }
+
   /// Makes a trainer of one client's rows, with a model of its own.
   public func makeTrainer(of client: ClientID) throws(ApusError) -> any LocalTrainer {
     learner(of: client, model: try makeModel())
@@ -146,6 +156,26 @@ public struct Assembly: Sendable {
 
   /// Rows of one client by split.
   func positions(of client: ClientID) -> [DataSplit: [Int]] {
-    positions.indices.contains(client.index) ? positions[client.index] : [:]
+    positions[client.index] ?? [:]
+  }
+
+  /// The same experiment as a server sees it whose clients hold rows that it has never seen.
+  ///
+  /// - Parameter introduced: Place, name and number of training rows of every client.
+  /// - Returns: The experiment with these clients.
+  public func serving(_ introduced: [(id: ClientID, sampleCount: Int)]) -> Assembly {
+    var assembly = self
+    assembly.clients = introduced.map { id, count in
+      FederationClient(id: id, sampleCount: count, training: experiment.training)
+    }
+    return assembly
+  }
+}
+
+extension FederationClient {
+  /// A client whose whole local phase takes as many steps as its rows fill batches, in every epoch.
+  fileprivate init(id: ClientID, sampleCount: Int, training: LocalTraining) {
+    let batches = (sampleCount + training.batchSize - 1) / training.batchSize
+    self.init(id: id, sampleCount: sampleCount, localSteps: batches * training.localEpochs)
   }
 }

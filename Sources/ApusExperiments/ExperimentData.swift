@@ -20,7 +20,8 @@ public struct ExperimentData: Sendable {
     let random = RandomStream(seed: experiment.seed).substream("data")
     let columns = options.columns.selection(for: experiment.task.kind)
     let dataset = try Self.read(
-      options, columns, path: options.train, in: experiment.folder, random: random)
+      options, columns, path: options.train, in: experiment.folder, random: random,
+      labelNames: options.labels.isEmpty ? nil : options.labels)
     let policy: TestPolicy =
       if let test = options.test {
         .given(

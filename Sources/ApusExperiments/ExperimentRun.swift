@@ -46,8 +46,26 @@ public struct ExperimentRun: Sendable {
   /// - Parameter observer: Hears what happens.
   /// - Returns: The global model at the end.
   /// - Throws: ``ApusError`` as ``Simulation/run(server:runner:store:observer:)``.
+  @discardableResult
   public func run(
     observer: @escaping SimulationObserver = { _ in }
+  ) async throws -> SimulationOutcome {
+    switch assembly.experiment.engine.kind {
+    case .inProcess: try await run(on: assembly.makeRunner(), observer: observer)
+    case .processes: try await run(on: processes(), observer: observer)
+    }
+  }
+
+  /// Trains as ``run(observer:)`` does, with clients that are somewhere else.
+  ///
+  /// - Parameters:
+  ///   - runner: Where the clients are, instead of what the section `engine` says.
+  ///   - observer: Hears what happens.
+  /// - Returns: The global model at the end.
+  /// - Throws: ``ApusError`` as ``Simulation/run(server:runner:store:observer:)``.
+  @discardableResult
+  public func run(
+    on runner: some ClientRunner, observer: @escaping SimulationObserver = { _ in }
   ) async throws -> SimulationOutcome {
     let experiment = assembly.experiment
     let assembly = assembly
@@ -57,33 +75,13 @@ public struct ExperimentRun: Sendable {
       aggregation: experiment.aggregation,
       fleet: try experiment.devices.makeFleet(root: root),
       summarize: { experiment.task.kind.metrics(of: $0) })
-    let outcome =
-      switch experiment.engine.kind {
-      case .inProcess: try await train(simulation, threads(), observer)
-      case .processes: try await train(simulation, processes(), observer)
-      }
+    let outcome = try await simulation.run(
+      server: { try assembly.makeServer() }, runner: runner, store: store, observer: observer)
     if experiment.method.hasGlobalModel {
       try assembly.writeAdapter(outcome.global, to: folder.appending(path: "adapter"))
     }
     try Self.write(Data(MetricExport.csv(try archive().metrics()).utf8), to: folder, "metrics.csv")
     return outcome
-  }
-
-  private func train(
-    _ simulation: Simulation, _ runner: some ClientRunner,
-    _ observer: @escaping SimulationObserver
-  ) async throws -> SimulationOutcome {
-    let assembly = assembly
-    return try await simulation.run(
-      server: { try assembly.makeServer() }, runner: runner, store: store, observer: observer)
-  }
-
-  private func threads() throws(ApusError) -> InProcessRunner {
-    let engine = assembly.experiment.engine
-    let assembly = assembly
-    return try InProcessRunner(
-      workers: engine.resolvedWorkers, threadsPerOperation: engine.threadsPerOperation,
-      host: { _ in try assembly.makeHost() })
   }
 
   /// Worker processes read the run's own copy of the experiment.

@@ -19,7 +19,7 @@ struct Apus: AsyncParsableCommand {
     subcommands: [
       RunCommand.self, CompareCommand.self, RunsCommand.self, MethodsCommand.self, DataCommand.self,
       PredictCommand.self, ExportCommand.self, AggregateCommand.self, TokenizeCommand.self,
-      LogitsCommand.self, GenerateCommand.self, ModelsCommand.self,
+      LogitsCommand.self, GenerateCommand.self, ModelsCommand.self, FlowerCommand.self,
       ClientWorkerCommand.self,
     ])
 

@@ -20,7 +20,19 @@ struct RunCommand: AsyncParsableCommand {
       """)
 
   @ArgumentParser.OptionGroup var arguments: ExperimentArguments
+  @ArgumentParser.OptionGroup var place: RunArguments
 
+  func run() async throws {
+    let assembly = try Assembly(try arguments.load())
+    let place = place
+    try await Interruption.cancelling {
+      try await place.perform(assembly) { try await $0.run(observer: $1) }
+    }
+  }
+}
+
+/// Where a run is kept, and how much of it is shown.
+struct RunArguments: ParsableArguments {
   @Flag(help: "Go on with the run where it was left.")
   var resume = false
 
@@ -36,12 +48,20 @@ struct RunCommand: AsyncParsableCommand {
   @Flag(help: "Progress as one JSON object a line, and the result as the last.")
   var json = false
 
-  func run() async throws {
-    let experiment = try arguments.load()
+  /// Opens the run, shows its progress while `train` runs it, and what came of it.
+  ///
+  /// - Parameters:
+  ///   - assembly: The experiment, loaded.
+  ///   - train: Runs it.
+  /// - Throws: ``ApusError`` for a folder that does not fit, and what `train` throws.
+  func perform(
+    _ assembly: Assembly,
+    _ train: @escaping @Sendable (ExperimentRun, @escaping SimulationObserver) async throws -> Void
+  ) async throws {
+    let experiment = assembly.experiment
     let folder = URL(fileURLWithPath: runs).appending(path: name ?? experiment.name)
     let display = ProgressDisplay.standard(quiet ? .quiet : json ? .json : nil)
     defer { display.close() }
-    let assembly = try Assembly(experiment)
     let run = try ExperimentRun(assembly, folder: folder, resuming: resume)
     for finding in assembly.data.findings { display.report(.notice(finding)) }
     display.report(
@@ -49,10 +69,8 @@ struct RunCommand: AsyncParsableCommand {
         title: "\(experiment.method.card.name) · \(assembly.clients.count) clients",
         rounds: experiment.federation.rounds))
     do {
-      try await Interruption.cancelling {
-        _ = try await run.run(observer: { event in
-          for event in RunProgress.events(of: event) { display.report(event) }
-        })
+      try await train(run) { event in
+        for event in RunProgress.events(of: event) { display.report(event) }
       }
     } catch {
       display.close()

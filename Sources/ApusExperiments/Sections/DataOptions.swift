@@ -40,6 +40,8 @@ public struct DataOptions: OptionGroup, Equatable {
   public var test: String?
   /// Names of the columns or fields.
   public var columns = Columns()
+  /// Names of the classes in order, where no file holds rows of all of them; by default those found.
+  public var labels: [String] = []
   /// What to do with a bad row.
   public var badRows = BadRows.fail
   /// Which packages become whose rows.

@@ -29,49 +29,15 @@ public struct ClientWorkerLoop: Sendable {
         .invalidMessage, at: "worker process", "the first request does not begin a run",
         remedy: "Use one version of Apus on both sides")
     }
-    let thread = WorkerThread(name: "apus worker \(worker)", threadsPerOperation: threads)
-    try await withTaskExecutorPreference(thread) {
-      var host: (any ClientHost)?
+    let runner = try InProcessRunner(workers: 1, threadsPerOperation: threads) { [makeHost] _ in
+      try makeHost(WorkerID(worker))
+    }
+    // Reading a pipe blocks, so it must not happen on a thread that others need.
+    let reader = WorkerThread(name: "apus worker pipe", threadsPerOperation: 1)
+    try await withTaskExecutorPreference(reader) {
       while let request = try WorkerFrame(from: input) {
-        let reply: WorkerFrame
-        do {
-          let ready = try host ?? makeHost(WorkerID(worker))
-          host = ready
-          reply = try await answer(request, ClientTurn(host: ready), seed: seed)
-        } catch {
-          reply = try WorkerFrame(head: WorkerReply.failed(.init(error)), parts: [])
-        }
-        try reply.write(to: output)
+        try await runner.answer(request, seed: seed).write(to: output)
       }
     }
-  }
-
-  private func answer(
-    _ request: WorkerFrame, _ turn: ClientTurn, seed: UInt64
-  ) async throws -> WorkerFrame {
-    switch try request.decoded(WorkerRequest.self) {
-    case .begin:
-      throw ApusError(
-        .invalidMessage, at: "worker process", "the run began twice",
-        remedy: "Use one version of Apus on both sides")
-    case .train(let client, let moment):
-      let answer = try await turn.train(
-        client, brief: request.part(0), round: moment.round(seed: seed),
-        state: request.parts.dropFirst().first)
-      return try WorkerFrame(
-        head: WorkerReply.trained, parts: [answer.update] + (answer.state.map { [$0] } ?? []))
-    case .evaluateClient(let client, let split, let moment):
-      let metrics = try await turn.evaluate(
-        client, brief: request.part(0), split: split, round: moment.round(seed: seed),
-        state: request.parts.dropFirst().first)
-      return try numbers(metrics)
-    case .evaluateGlobal(let split, let shard, let shards):
-      return try numbers(
-        await turn.evaluate(global: request.part(0), split: split, shard: shard, of: shards))
-    }
-  }
-
-  private func numbers(_ values: [String: Double]) throws -> WorkerFrame {
-    try WorkerFrame(head: WorkerReply.numbers(values.mapValues(\.bitPattern)), parts: [])
   }
 }

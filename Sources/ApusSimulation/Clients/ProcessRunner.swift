@@ -57,49 +57,31 @@ public struct ProcessRunner: ClientRunner {
   public func run(
     _ client: ClientID, brief: Data, round: Round, state: Data?
   ) async throws -> ClientAnswer {
-    let (reply, parts) = try await ask(
-      .train(client, .init(round)), [brief] + (state.map { [$0] } ?? []),
-      place: "round \(round.index), \(client)")
-    guard case .trained = reply, let update = parts.first else { throw unexpected("\(client)") }
-    return ClientAnswer(update: update, state: parts.dropFirst().first)
+    try await ask(
+      .train(client, brief: brief, round: round, state: state),
+      place: "round \(round.index), \(client)"
+    ).clientAnswer()
   }
 
   public func evaluate(
     _ client: ClientID, brief: Data, split: DataSplit, round: Round, state: Data?
   ) async throws -> Metrics {
-    let (reply, _) = try await ask(
-      .evaluateClient(client, split, .init(round)), [brief] + (state.map { [$0] } ?? []),
-      place: "evaluation after round \(round.index), \(client)")
-    return try numbers(reply)
+    try await ask(
+      .evaluate(client, brief: brief, split: split, round: round, state: state),
+      place: "evaluation after round \(round.index), \(client)"
+    ).numbers()
   }
 
   public func evaluate(
     global: Data, split: DataSplit, shard: Int, of shards: Int
   ) async throws -> MetricSums {
-    let (reply, _) = try await ask(
-      .evaluateGlobal(split, shard: shard, shards: shards), [global],
-      place: "evaluation on \(split.rawValue)")
-    return try numbers(reply)
+    try await ask(
+      .evaluate(global: global, split: split, shard: shard, of: shards),
+      place: "evaluation on \(split.rawValue)"
+    ).numbers()
   }
 
-  private func ask(
-    _ request: WorkerRequest, _ parts: [Data], place: String
-  ) async throws -> (WorkerReply, [Data]) {
-    let frame = try WorkerFrame(head: request, parts: parts)
-    let reply = try await pool.withWorker { try await $0.answer(to: frame, place: place) }
-    let head = try reply.decoded(WorkerReply.self)
-    if case .failed(let failure) = head { throw failure.error }
-    return (head, reply.parts)
-  }
-
-  private func numbers(_ reply: WorkerReply) throws(ApusError) -> [String: Double] {
-    guard case .numbers(let bits) = reply else { throw unexpected("evaluation") }
-    return bits.mapValues { Double(bitPattern: $0) }
-  }
-
-  private func unexpected(_ place: String) -> ApusError {
-    ApusError(
-      .invalidMessage, at: place, "the worker process answered another question",
-      remedy: "Use one version of Apus on both sides")
+  private func ask(_ frame: WorkerFrame, place: String) async throws -> WorkerFrame {
+    try await pool.withWorker { try await $0.answer(to: frame, place: place) }
   }
 }

@@ -1,18 +1,22 @@
 import ApusBase
-import Foundation
+package import Foundation
 
-/// What goes through the pipes between a run and its worker processes.
+/// What goes between a run and clients elsewhere: through a pipe, or inside messages of Flower.
 ///
-/// A frame is a small JSON head and a few byte strings, encoded messages and snapshots, each with
-/// its length in front: u32 number of parts, then u64 length and bytes of each, little-endian. The
+/// A frame is a small JSON head and a few byte strings, encoded messages and snapshots. In a pipe each
+/// has its length in front: u32 number of parts, then u64 length and bytes of each, little-endian. The
 /// first part is the head.
-struct WorkerFrame {
-  let head: Data
-  let parts: [Data]
+package struct WorkerFrame: Sendable {
+  package let head: Data
+  package let parts: [Data]
+
+  package init(head: Data, parts: [Data]) {
+    self.head = head
+    self.parts = parts
+  }
 
   init(head: some Encodable, parts: [Data]) throws {
-    self.head = try JSONEncoder().encode(head)
-    self.parts = parts
+    self.init(head: try JSONEncoder().encode(head), parts: parts)
   }
 
   /// Reads a frame; nil if the other side has closed the pipe between frames.

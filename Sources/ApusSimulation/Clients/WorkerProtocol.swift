@@ -2,7 +2,7 @@ import ApusBase
 import ApusCore
 import Foundation
 
-/// What a run asks of a worker process; byte strings travel beside it.
+/// What a run asks of clients elsewhere; byte strings travel beside it.
 enum WorkerRequest: Codable {
   /// Which round, as far as a client may know; the seed came with ``begin(worker:seed:)``.
   struct Moment: Codable {
@@ -29,7 +29,7 @@ enum WorkerRequest: Codable {
   case evaluateGlobal(DataSplit, shard: Int, shards: Int)
 }
 
-/// What a worker process answers.
+/// What clients elsewhere answer.
 enum WorkerReply: Codable {
   /// Parts: update, and the client's state if it keeps one.
   case trained
@@ -38,7 +38,7 @@ enum WorkerReply: Codable {
   /// The client, or the host, threw this.
   case failed(Failure)
 
-  /// An error on its way through a pipe.
+  /// An error on its way to the run.
   struct Failure: Codable {
     let code: String
     let location: String

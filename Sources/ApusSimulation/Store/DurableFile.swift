@@ -1,8 +1,8 @@
-import ApusBase
-import Foundation
+package import ApusBase
+package import Foundation
 
 /// A file that is written from its beginning to its end and then brought to the disk.
-final class DurableFile {
+package final class DurableFile {
   private let url: URL
   private let descriptor: Int32
   /// Bytes written so far.
@@ -87,7 +87,7 @@ final class DurableFile {
   }
 
   /// Writes a file whole: a reader sees all of it or what was there before.
-  static func write(_ bytes: Data, to url: URL) throws(ApusError) {
+  package static func write(_ bytes: Data, to url: URL) throws(ApusError) {
     let draft = url.appendingPathExtension("draft")
     do throws(ApusError) {
       let file = try DurableFile(draft)
@@ -102,7 +102,7 @@ final class DurableFile {
   }
 
   /// Makes a folder, if it is not there yet.
-  static func makeFolder(_ url: URL) throws(ApusError) {
+  package static func makeFolder(_ url: URL) throws(ApusError) {
     do {
       try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     } catch {

@@ -1,0 +1,3 @@
+"""Stands where Flower expects an app in Python; `apus flower` does the work."""
+
+app = None

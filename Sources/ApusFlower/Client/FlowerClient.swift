@@ -1,0 +1,122 @@
+import ApusBase
+public import Foundation
+
+/// Clients of a federation behind SuperNodes: one long-lived process for one or several of them.
+///
+/// Each SuperNode must run with `--isolation process` and say which client it is by
+/// `--node-config 'partition-id=0'`. Messages of an Apus server and of any Flower strategy are answered.
+public struct FlowerClient: Sendable {
+  private let app: ClientApp
+  private let report: @Sendable (String) -> Void
+
+  /// Seconds between two questions for work.
+  private static let pollInterval = Duration.milliseconds(500)
+  private static let taskType = "flwr-clientapp"
+
+  /// Prepares the clients of this machine.
+  ///
+  /// - Parameters:
+  ///   - states: Folder for what clients keep between rounds; made when it is needed.
+  ///   - site: The experiment as its file has it.
+  ///   - remake: Loads it again, for a run that sets something over it.
+  ///   - report: Hears what a person at this machine may want to know, a line at a time.
+  public init(
+    states: URL, site: FlowerSite, remake: @escaping FlowerSite.Maker,
+    report: @escaping @Sendable (String) -> Void
+  ) {
+    app = ClientApp(sites: SiteCache(site, remake), states: states)
+    self.report = report
+  }
+
+  /// Works for SuperNodes until the task is cancelled.
+  ///
+  /// - Parameter connections: The Runtime APIs of the SuperNodes.
+  /// - Throws: ``ApusError`` `.unsupported` for a version of Flower that was not tested,
+  ///   `.invalidConfig` for a wrong secret or certificate.
+  public func serve(_ connections: [FlowerConnection]) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for connection in connections { group.addTask { try await serve(connection) } }
+      try await group.waitForAll()
+    }
+  }
+
+  private func serve(_ connection: FlowerConnection) async throws {
+    try await HTTPWire.using(connection, traffic: FlowerTraffic()) { wire in
+      while true {
+        let api = try await RuntimeAPI.connect(wire, secret: connection.secret, report: report)
+        report("\(connection.address): ready for work")
+        do { try await work(for: api) } catch let error as ApusError where error.code == .runState {
+          report("\(error)")
+          try await Task.sleep(for: .seconds(1))
+        }
+      }
+    }
+  }
+
+  /// Takes one task after the other; returns never, throws if the SuperNode is lost.
+  private func work(for api: RuntimeAPI) async throws {
+    while true {
+      do {
+        guard let (_, token) = try await api.acquireTask(Self.taskType) else {
+          try await Task.sleep(for: Self.pollInterval)
+          continue
+        }
+        try await serve(TaskSession(api: api, token: token))
+      } catch let refusal as RuntimeRefusal {
+        guard refusal.call != "acquire-task" else { throw refusal.error }
+        report("\(refusal.error)")
+      }
+    }
+  }
+
+  /// Does one task, from its input to its output.
+  func serve(_ session: TaskSession) async throws {
+    try await session.whileAlive {
+      // Back to back: whoever dies between these two leaves the SuperNode stuck.
+      let input = try await session.input()
+      guard let announced = try await session.messages().first else {
+        throw ApusError(
+          .runState, at: session.api.wire.address, "the task came without a message",
+          remedy: "Restart the SuperNode")
+      }
+      let transfer = MessageTransfer(
+        session: session, node: input.context.nodeID, run: input.run.runID)
+      let metadata = announced.envelope.metadata
+      report("\(session.api.wire.address): \(metadata.messageType), round \(metadata.groupID)")
+      let clock = ContinuousClock.now
+      let payload = await answer(announced, input: input, transfer)
+      let seconds = (ContinuousClock.now - clock) / .seconds(1)
+      // Cancelling may end the work, but not leave the SuperNode without an answer. If it cannot be
+      // pushed, the task is not finished either: the SuperNode then reports it lost, and lives on.
+      try await Task {
+        _ = try await transfer.push(FlowerMessage(to: metadata, payload))
+        var status = "completed"
+        if case .error = payload { status = "failed" }
+        try await session.finish(status, context: input.context, seconds: seconds)
+      }.value
+      try Task.checkCancellation()
+    }
+  }
+
+  private func answer(
+    _ announced: AnnouncedMessage, input: Flwr_Proto_PullTaskInputResponse,
+    _ transfer: MessageTransfer
+  ) async -> FlowerMessage.Payload {
+    do {
+      let message = try await transfer.pull(announced)
+      switch message.payload {
+      case .content(let content):
+        let type = message.metadata.messageType
+        return .content(try await app.reply(to: content, type: type, input: input))
+      case .error(let failure):
+        throw ApusError(
+          .invalidMessage, at: "instruction", "it is an error: \(failure.text)",
+          remedy: "See the server's log")
+      }
+    } catch {
+      let reason = Task.isCancelled ? "the client was stopped" : "\(error)"
+      report(reason)
+      return .error(FlowerFailure(code: FlowerFailure.appRaised, reason: reason))
+    }
+  }
+}
