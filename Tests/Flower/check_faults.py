@@ -136,8 +136,8 @@ def check_slow_client(folder):
         federation.superlink()
         ports = [federation.supernode(place, 2)[1] for place in range(2)]
         # The second client's process is never started: the slowest client there is.
-        federation.client(experiment, [ports[0]])
-        server = federation.server(experiment, "--deadline", "10")
+        federation.client(experiment, [ports[0]]).wait_for("ready for work", 120)
+        server = federation.server(experiment, "--deadline", "20")
         federation.submit()
         require(server.wait(180) == 0, f"the server failed: {server.last()}")
         run = federation.folder / "runs/check"
@@ -151,8 +151,8 @@ def check_too_few_clients(folder):
     with Federation(folder / "flower") as federation:
         federation.superlink()
         ports = [federation.supernode(place, 2)[1] for place in range(2)]
-        federation.client(experiment, [ports[0]])
-        server = federation.server(experiment, "--deadline", "10")
+        federation.client(experiment, [ports[0]]).wait_for("ready for work", 120)
+        server = federation.server(experiment, "--deadline", "20")
         federation.submit()
         require(server.wait(180) != 0, "the run went on")
         require("1 updates came, 2 are needed" in server.last(), f"it says: {server.last()}")
