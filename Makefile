@@ -40,7 +40,8 @@ flower-check: build ## Checks Apus on Flower, with real processes on loopback; F
 	@scripts/flower-check $(FORM)
 
 bench: setup ## Measures this machine: Apus beside libtorch's own speed.
-	swift build -c release
+	swift build -c release --product apus
+	swift build -c release --product apus-bench
 	Benchmarks/run
 
 clean: ## Removes build products; keeps .venv and runs/.

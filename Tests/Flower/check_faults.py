@@ -101,6 +101,27 @@ def check_restarted_superlink(folder):
         return f"stopped ({said[:100]}), resumed, same bits"
 
 
+def check_restarted_superlink_with_database(folder):
+    """A SuperLink that keeps its books in a file: the run goes on where it was, same bits."""
+    experiment = experiments.write(folder, rounds=4, **{"local-epochs": 8})
+    run_apus("run", experiment, "--runs", folder / "alone", "--quiet")
+    with Federation(folder / "flower") as federation:
+        books = ["--database", federation.folder / "superlink.db"]
+        link = federation.superlink(*books)
+        ports = [federation.supernode(place, 2)[1] for place in range(2)]
+        client = federation.client(experiment, ports)
+        server = federation.server(experiment)
+        federation.submit()
+        client.wait_for("train.apus, round 2", 180)
+        link.stop(signal.SIGKILL)
+        federation.superlink(*books, name="superlink-again")
+        require(server.wait(300) == 0, f"the server failed: {server.last()}")
+        run = federation.folder / "runs/check"
+        require(statuses(run) == [["used", "used"]] * 4, f"rounds: {statuses(run)}")
+        require(results.adapter(run) == results.adapter(folder / "alone/check"), "other bits")
+        return "killed and started in round 2, 4 rounds, same bits"
+
+
 def check_stopped_and_resumed_with_client_states(folder):
     """Ctrl-C on the server, and resuming, with a method whose clients keep state: same bits."""
     experiment = experiments.write(folder, rounds=4, method="fedsa-lora", **{"client-splits": "[test]"})
@@ -136,8 +157,8 @@ def check_slow_client(folder):
         federation.superlink()
         ports = [federation.supernode(place, 2)[1] for place in range(2)]
         # The second client's process is never started: the slowest client there is.
-        federation.client(experiment, [ports[0]])
-        server = federation.server(experiment, "--deadline", "10")
+        federation.client(experiment, [ports[0]]).wait_for("ready for work", 120)
+        server = federation.server(experiment, "--deadline", "20")
         federation.submit()
         require(server.wait(180) == 0, f"the server failed: {server.last()}")
         run = federation.folder / "runs/check"
@@ -151,8 +172,8 @@ def check_too_few_clients(folder):
     with Federation(folder / "flower") as federation:
         federation.superlink()
         ports = [federation.supernode(place, 2)[1] for place in range(2)]
-        federation.client(experiment, [ports[0]])
-        server = federation.server(experiment, "--deadline", "10")
+        federation.client(experiment, [ports[0]]).wait_for("ready for work", 120)
+        server = federation.server(experiment, "--deadline", "20")
         federation.submit()
         require(server.wait(180) != 0, "the run went on")
         require("1 updates came, 2 are needed" in server.last(), f"it says: {server.last()}")

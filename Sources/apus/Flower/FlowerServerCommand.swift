@@ -50,6 +50,7 @@ struct FlowerServerCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    _ = try arguments.load()  // an error in the file should not wait for a run
     let server = FlowerServer(
       try flower.connection(runtime), role: .server, report: FlowerCommand.report)
     let command = self

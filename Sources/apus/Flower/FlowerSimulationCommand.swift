@@ -26,6 +26,7 @@ struct FlowerSimulationCommand: AsyncParsableCommand {
   var runtime = "127.0.0.1:8000"
 
   func run() async throws {
+    _ = try arguments.load()  // an error in the file should not wait for a run
     let server = FlowerServer(
       try flower.connection(runtime), role: .simulation, report: FlowerCommand.report)
     let (arguments, place) = (arguments, place)
