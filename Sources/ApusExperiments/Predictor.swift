@@ -43,10 +43,11 @@ public final class Predictor {
       return
     }
     let adapter = try AdapterFolder(reading: folder)
-    guard adapter.task?.hasHead ?? true else {
+    guard adapter.task ?? .sequenceClassification == .sequenceClassification else {
       throw ApusError(
-        .unsupported, at: folder.path, "the adapter was trained to write, not to classify",
-        remedy: "Use it with \"apus generate\"")
+        .unsupported, at: folder.path,
+        "the adapter was trained for \(adapter.task?.rawValue ?? "another task"), not for classes",
+        remedy: "Open it in Hugging Face PEFT, or with \"apus generate\" where it writes texts")
     }
     let opened = try Self.base(adapter, named: checkpoint, of: folder)
     let count = try Self.labelCount(adapter, opened, at: folder)

@@ -129,7 +129,9 @@ public enum ModelCatalog {
     /// The tasks that the architecture can do, by the names of transformers' classes.
     public var tasks: [String] {
       if makeEncoderDecoder != nil { return ["\(classPrefix)ForConditionalGeneration"] }
-      return ["\(classPrefix)ForSequenceClassification"] + (makeDecoder == nil ? [] : [languageClass])
+      let names = ["ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering"]
+      return names.map { classPrefix + $0 }
+        + (makeDecoder == nil ? ["\(classPrefix)ForMaskedLM"] : [languageClass])
     }
 
     /// Whether transformers has a class of this name for the architecture.
