@@ -69,7 +69,7 @@ struct ComparisonReport {
     columns.append(Self.traffic("up", "uplink_bytes") { $0.uplinkBytes })
     columns.append(Self.traffic("down", "downlink_bytes") { $0.downlinkBytes })
     if comparison.options.target != 0 { columns += Self.targetColumns }
-    return columns + spread("time", "seconds", { $0.seconds }) { .seconds($0) }
+    return columns + spread("time", "seconds", { $0.seconds }, { .seconds($0) })
   }
 
   private static var targetColumns: [Column] {

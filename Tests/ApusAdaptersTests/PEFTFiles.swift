@@ -129,7 +129,7 @@ import Testing
 
   @Test(arguments: [
     ("peft_type", "LOHA" as any Sendable, ApusError.Code.unsupported),
-    ("peft_type", 3, .invalidFile), ("task_type", "QUESTION_ANS", .unsupported),
+    ("peft_type", 3, .invalidFile), ("task_type", "FEATURE_EXTRACTION", .unsupported),
     ("use_dora", true, .checkpointMismatch), ("lora_bias", true, .unsupported),
     ("layers_pattern", "layer", .unsupported), ("target_modules", 5, .invalidFile),
     ("target_modules", ["none_such"], .silentFailure), ("target_modules", "(", .invalidConfig),

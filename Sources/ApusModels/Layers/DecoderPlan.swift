@@ -78,11 +78,13 @@ struct DecoderPlan {
       places = Tensor.range(0, length).unsqueezed(0)
     }
     let (asking, asked) = (places.unsqueezed(2), places.unsqueezed(1))  // [B, L, 1], [B, 1, L]
-    var hidden = asked .> asking
-    if let window, window < length || positions != nil {
-      let isFar = asked .<= asking - Double(window)
-      hidden = hidden .| isFar
-    }
+    let isLater = asked .> asking
+    let hidden =
+      if let window, window < length || positions != nil {
+        isLater .| (asked .<= asking - Double(window))
+      } else {
+        isLater
+      }
     let mask = Tensor.zeros(hidden.shape).filled(where: hidden, -.infinity)
     return mask.unsqueezed(2).expanded([-1, -1, queries, -1])
       .reshaped([mask.size(0), 1, length * queries, length])

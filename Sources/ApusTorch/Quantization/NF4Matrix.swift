@@ -55,7 +55,7 @@ public struct NF4Matrix: PackedMatrix {
     self.codes = codes
   }
 
-  /// A matrix that was packed elsewhere.
+  /// A matrix that was packed elsewhere; nil if codes, scales and values do not fit the shape.
   ///
   /// - Parameters:
   ///   - codes: Two elements a byte, row by row, the first in its upper half.
@@ -65,7 +65,6 @@ public struct NF4Matrix: PackedMatrix {
   ///   - shape: [d_out, d_in].
   ///   - dtype: The type that the elements had.
   ///   - device: Where unpacked elements go.
-  /// - Returns: nil if the numbers of codes, scales and values do not fit the shape.
   public init?(
     codes: [UInt8], scales: [Float], values: [Float], blockSize: Int, shape: [Int], dtype: DType,
     device: Device
