@@ -69,6 +69,31 @@ import Testing
     #expect(gap > 1e-4)
   }
 
+  @Test(arguments: ["flora", "flexlora", "hetlora"])
+  func `clients have the ranks that the file lists`(method: String) async throws {
+    let tiny = try TinyFederation(rounds: 2)
+    defer { tiny.remove() }
+    let assembly = try Assembly(
+      try tiny.load([
+        "method.name=\(method)", "method.ranks.rule=listed", "method.ranks.list=[1, 2, 4]",
+        "adapter.rank=4", "federation.sampling.cohort-size=5",
+      ]))
+    let run = try ExperimentRun(
+      assembly, folder: tiny.folder.appending(path: "runs/ranks"), resuming: false)
+    _ = try await run.run()
+    #expect(try run.archive().events().isEmpty)
+    let rows = try run.archive().metrics().filter { $0.round == 0 && $0.metric.hasPrefix("rank/") }
+    let ranks = assembly.clients.map { client in
+      rows.first { $0.metric == "rank/\(client.id)" }?.value
+    }
+    // HetLoRA's clients may have given up a rank by the end of a round.
+    for (found, wanted) in zip(ranks, [1, 2, 4, 1, 2.0]) {
+      let found = try #require(found)
+      #expect(method == "hetlora" ? (1...wanted).contains(found) : found == wanted)
+    }
+    #expect(rows.count == 5)
+  }
+
   @Test(arguments: ["fedex-lora", "flora", "frlora", "hetlora"])
   func `clients that missed rounds train and measure like the others`(method: String) async throws {
     let tiny = try TinyFederation(rounds: 4)
