@@ -21,13 +21,15 @@ public struct ExperimentData: Sendable {
     let columns = options.columns.selection(for: experiment.task.kind)
     let dataset = try Self.read(
       options, columns, path: options.train, in: experiment.folder, random: random,
-      labelNames: options.labels.isEmpty ? nil : options.labels)
+      labelNames: options.labels.isEmpty ? nil : options.labels
+    ).drawn(options.maxRows, random.substream("max-rows"))
     let policy: TestPolicy =
       if let test = options.test {
         .given(
           try Self.read(
             options, columns, path: test, in: experiment.folder, random: random,
-            labelNames: dataset.labelNames))
+            labelNames: dataset.labelNames
+          ).drawn(options.maxTestRows, random.substream("max-test-rows")))
       } else if options.testRows == .holdOut {
         .holdOut(fraction: options.testShare)
       } else {
@@ -109,23 +111,31 @@ public struct ExperimentData: Sendable {
     }
   }
 
-  /// The file, or all whose names fit one with a star in it, in the order of their names.
+  /// The file, or all whose paths fit one with a star in a name, in the order of their paths.
   private static func files(_ url: URL) throws(ApusError) -> [URL] {
-    let pieces = url.lastPathComponent.components(separatedBy: "*")
-    guard pieces.count > 1 else { return [url] }
-    let folder = url.deletingLastPathComponent()
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-    let fitting = names.sorted().filter { name in
-      guard pieces.count == 2 else { return false }
-      return name.hasPrefix(pieces[0]) && name.hasSuffix(pieces[1])
-        && name.count >= pieces[0].count + pieces[1].count
+    guard url.path.contains("*") else { return [url] }
+    var found = [URL(filePath: "/", directoryHint: .isDirectory)]
+    for part in url.standardizedFileURL.pathComponents.dropFirst() {
+      let pieces = part.components(separatedBy: "*")
+      guard pieces.count > 1 else {
+        found = found.map { $0.appending(path: part) }
+        continue
+      }
+      found = found.flatMap { folder in
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        return names.sorted().filter { name in
+          pieces.count == 2 && name.hasPrefix(pieces[0]) && name.hasSuffix(pieces[1])
+            && name.count >= pieces[0].count + pieces[1].count
+        }.map { folder.appending(path: $0) }
+      }
     }
-    guard !fitting.isEmpty else {
+    found = found.filter { FileManager.default.fileExists(atPath: $0.path) }
+    guard !found.isEmpty else {
       throw ApusError(
         .fileAccess, at: url.path, "no file has such a name",
-        remedy: "Write one star, and check the folder")
+        remedy: "Write one star in a name, and check the folder")
     }
-    return fitting.map { folder.appending(path: $0) }
+    return found
   }
 
   private static func skipped(_ sets: Dataset...) -> [String] {
@@ -133,5 +143,17 @@ public struct ExperimentData: Sendable {
       "\(set.name): \(set.skipped.count) rows left out, such as "
         + set.skipped.reports.prefix(1).joined()
     }
+  }
+}
+
+extension Dataset {
+  /// As many rows, drawn without repetition and left in their order; all if there are no more.
+  fileprivate func drawn(_ count: Int?, _ random: RandomStream) throws(ApusError) -> Dataset {
+    guard let count, count < self.count else { return self }
+    var random = random
+    return try Dataset(
+      name: name,
+      examples: random.shuffled(0..<self.count).prefix(count).sorted().map { examples[$0] },
+      labelNames: labelNames, skipped: skipped)
   }
 }

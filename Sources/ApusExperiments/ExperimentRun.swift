@@ -74,7 +74,11 @@ public struct ExperimentRun: Sendable {
       clients: assembly.clients, options: assembly.simulationOptions,
       aggregation: experiment.aggregation,
       fleet: try experiment.devices.makeFleet(root: root),
-      summarize: { experiment.task.kind.metrics(of: $0) })
+      summarize: { experiment.task.kind.metrics(of: $0) },
+      facts: [
+        "shared_parameters": Double(assembly.parameterCounts.shared),
+        "personal_parameters": Double(assembly.parameterCounts.personal),
+      ])
     let outcome = try await simulation.run(
       server: { try assembly.makeServer() }, runner: runner, store: store, observer: observer)
     if experiment.method.hasGlobalModel {

@@ -3,7 +3,7 @@ import ApusExperiments
 import ApusReports
 import Foundation
 
-/// A comparison as one table and two pictures.
+/// A comparison as tables and two pictures.
 struct ComparisonReport {
   private let comparison: Comparison
   private let results: [ComparisonOutcome]
@@ -13,19 +13,23 @@ struct ComparisonReport {
     self.results = results
   }
 
-  /// Writes the table as Markdown, CSV and JSON and the curves as SVG into the comparison's folder.
+  /// Writes the tables as Markdown, CSV and JSON and the curves as SVG into the comparison's folder.
   func write() throws(ApusError) {
     let folder = comparison.folder
-    let terminal = Terminal.current(.output)  // Markdown, CSV and JSON ignore it
     let files = [
-      ("comparison.md", "# \(comparison.name)\n\n\(table.rendered(as: .markdown, on: terminal))"),
-      ("comparison.csv", table.rendered(as: .csv, on: terminal)),
-      ("comparison.json", table.rendered(as: .json, on: terminal)),
-      ("\(metric)-by-rounds.svg", byRounds.svg), ("\(metric)-by-megabytes.svg", byBytes.svg),
+      ("comparison.md", markdown), ("comparison.csv", dataTable.csv),
+      ("comparison.json", dataTable.json), ("\(metric)-by-rounds.svg", byRounds.svg),
+      ("\(metric)-by-megabytes.svg", byBytes.svg),
     ]
     for (name, text) in files {
       try OutputFile.write(Data(text.utf8), to: folder.appending(path: name).path)
     }
+  }
+
+  /// Both tables with a heading.
+  private var markdown: String {
+    let what = "What crosses and what stays, a run and a client:"
+    return "# \(comparison.name)\n\n\(table.markdown)\n\(what)\n\n\(costTable.markdown)"
   }
 
   /// Both charts, for a terminal.
@@ -35,76 +39,95 @@ struct ComparisonReport {
       + "\n"
   }
 
-  /// One line for each entry; what no entry has is left out.
+  /// For people: one line for each entry, a mean and its deviation in one cell.
   var table: Table {
+    makeTable(scores + targets + costs) { $0.joined(of: $1, isRepeated) }
+  }
+
+  /// For people: what a method costs beside bytes and time.
+  private var costTable: Table {
+    makeTable(sizes) { $0.joined(of: $1, isRepeated) }
+  }
+
+  /// For programs: everything, each number in a column of its own.
+  var dataTable: Table {
+    let columns = scores + targets + costs + sizes
+    return makeTable(
+      columns.flatMap { isRepeated && $0.varies ? [$0, $0.deviation] : [$0] }
+    ) { $0.cell(of: $1) }
+  }
+
+  /// Whether there are several seeds.
+  private var isRepeated: Bool { results.contains { $0.runs > 1 } }
+
+  /// What no entry has is left out.
+  private func makeTable(
+    _ columns: [ComparisonColumn],
+    cell: (ComparisonColumn, ComparisonOutcome) -> Table.Cell
+  ) -> Table {
     let columns = columns.filter { column in
-      results.contains { column.value($0) != nil } || column.isAlwaysShown
+      column.isAlwaysShown || results.contains { column.number($0) != nil }
     }
     var table = Table(
       [.init("method", key: "entry"), .init("runs", .right)]
         + columns.map { .init($0.title, key: $0.key, .right) })
     for result in results {
       table.append(
-        [.text(result.entry), .count(result.runs)]
-          + columns.map { column in column.value(result).map(column.cell) ?? .missing })
+        [.text(result.entry), .count(result.runs)] + columns.map { cell($0, result) })
     }
     return table
   }
 
-  private struct Column {
-    let title: String
-    let key: String
-    var isAlwaysShown = false
-    let value: (ComparisonOutcome) -> Double?
-    let cell: (Double) -> Table.Cell
-  }
-
-  private var columns: [Column] {
-    var columns = spread(metric, metric, { $0.global }, score)
-    columns += spread("personal", "personal_\(metric)", { $0.personal }, score)
-    columns += spread("worst client", "worst_client_\(metric)", { $0.worstClient }, score)
-    columns.append(
-      Column(
-        title: "spread", key: "client_deviation", value: { $0.clientSpread?.mean }, cell: score))
-    columns.append(Self.traffic("up", "uplink_bytes") { $0.uplinkBytes })
-    columns.append(Self.traffic("down", "downlink_bytes") { $0.downlinkBytes })
-    if comparison.options.target != 0 { columns += Self.targetColumns }
-    return columns + spread("time", "seconds", { $0.seconds }, { .seconds($0) })
-  }
-
-  private static var targetColumns: [Column] {
+  private var scores: [ComparisonColumn] {
     [
-      Column(
-        title: "reached", key: "reached", isAlwaysShown: true, value: { Double($0.reached) },
-        cell: { .count(Int($0)) }),
-      Column(
-        title: "rounds to it", key: "rounds_to_target", isAlwaysShown: true,
-        value: { $0.roundsToTarget?.mean }, cell: { .number($0, digits: 1) }),
-      traffic("traffic to it", "bytes_to_target") { $0.bytesToTarget?.mean },
+      .init(title, metric, score) { $0.global },
+      .init("clients", "clients_\(metric)", score) { $0.personal },
+      .init("worst client", "worst_client_\(metric)", score) { $0.worstClient },
+      .init("spread", "client_deviation", score, varies: false) { $0.clientSpread },
     ]
   }
 
-  private static func traffic(
-    _ title: String, _ key: String, _ value: @escaping (ComparisonOutcome) -> Double?
-  ) -> Column {
-    Column(
-      title: title, key: key, isAlwaysShown: true, value: value, cell: { .bytes(Int($0)) })
+  private var targets: [ComparisonColumn] {
+    guard comparison.options.target != 0 else { return [] }
+    var columns: [ComparisonColumn] = [
+      .init("reached", "reached", Self.count, varies: false) { .init([Double($0.reached)]) },
+      .init("rounds to it", "rounds_to_target", Self.tenths) { $0.roundsToTarget },
+      .init("traffic to it", "bytes_to_target", Self.bytes) { $0.bytesToTarget },
+    ]
+    for index in columns.indices { columns[index].isAlwaysShown = true }
+    return columns
   }
 
-  /// A mean, and beside it the standard deviation if there are several seeds.
-  private func spread(
-    _ title: String, _ key: String,
-    _ spread: @escaping (ComparisonOutcome) -> ComparisonOutcome.Spread?,
-    _ cell: @escaping (Double) -> Table.Cell
-  ) -> [Column] {
-    let mean = Column(title: title, key: key, value: { spread($0)?.mean }, cell: cell)
-    guard results.contains(where: { $0.runs > 1 }) else { return [mean] }
-    let deviation = Column(
-      title: "±", key: "\(key)_deviation", value: { spread($0)?.deviation }, cell: cell)
-    return [mean, deviation]
+  private var costs: [ComparisonColumn] {
+    [
+      .init("up", "uplink_bytes", Self.bytes, varies: false) { .init([$0.uplinkBytes]) },
+      .init("down", "downlink_bytes", Self.bytes, varies: false) { .init([$0.downlinkBytes]) },
+      .init("time", "seconds", Table.Cell.seconds) { $0.seconds },
+    ]
   }
 
-  private var metric: String { comparison.options.metric }
+  private var sizes: [ComparisonColumn] {
+    func constant(_ value: Double?) -> ComparisonOutcome.Spread? { value.flatMap { .init([$0]) } }
+    return [
+      .init("shared parameters", "shared_parameters", Self.count, varies: false) {
+        constant($0.sharedParameters)
+      },
+      .init("personal parameters", "personal_parameters", Self.count, varies: false) {
+        constant($0.personalParameters)
+      },
+      .init("mean rank", "mean_rank", Self.tenths, varies: false) { $0.meanRank },
+      .init("aggregation bias", "aggregation_bias", Self.fine) { $0.aggregationBias },
+    ]
+  }
+
+  private static func count(_ value: Double) -> Table.Cell { .count(Int(value)) }
+  private static func bytes(_ value: Double) -> Table.Cell { .bytes(Int(value)) }
+  private static func tenths(_ value: Double) -> Table.Cell { .number(value, digits: 1) }
+  private static func fine(_ value: Double) -> Table.Cell { .number(value, digits: 6) }
+
+  private var metric: String { comparison.metric }
+
+  private var title: String { metric.replacing("_", with: " ") }
 
   /// Shares as percentages, other metrics as numbers.
   private var isShare: Bool {
@@ -128,8 +151,8 @@ struct ComparisonReport {
   ) -> LineChart {
     let target = comparison.options.target
     return LineChart(
-      title: "\(comparison.name): \(metric) \(what)", x: axis,
-      y: .init(metric, isShare ? .percent : .number),
+      title: "\(comparison.name): \(title) \(what)", x: axis,
+      y: .init(title, isShare ? .percent : .number),
       series: results.map { result in
         .init(result.entry, result.curve.map { .init(x($0), $0.value) })
       },

@@ -25,15 +25,23 @@ enum MethodReport {
   /// One row a method.
   static var catalogue: Table {
     var table = Table([
-      .init("method"), .init("family"), .init("what the server sees", key: "visibility"),
-      .init("addresses"), .init("what it does", key: "summary"),
+      .init("method"), .init("family"), .init("models"), .init("addresses"),
+      .init("leaves the client", key: "leaves_client"),
+      .init("secure aggregation", key: "secure_aggregation"),
+      .init("what it does", key: "summary"),
     ])
     for entry in MethodCatalog.all {
+      let card = entry.card
+      let models = [
+        entry.hasGlobalModel ? "global" : nil, entry.hasPersonalModels ? "personal" : nil,
+      ]
       table.append([
-        .text(entry.card.id), .text(entry.card.family.rawValue),
-        .text(entry.card.visibility.rawValue),
-        .text(entry.card.challenges.isEmpty ? "–" : entry.card.challenges.joined(separator: ", ")),
-        .text(entry.card.summary),
+        .text(card.id), .text(card.family.rawValue),
+        .text(models.compactMap(\.self).joined(separator: ", ")),
+        .text(card.challenges.isEmpty ? "–" : card.challenges.joined(separator: ", ")),
+        .text(card.leavesClient),
+        .text(card.allowsSecureAggregation.map { $0 ? "yes" : "no" } ?? "–"),
+        .text(card.summary),
       ])
     }
     return table
@@ -47,6 +55,7 @@ enum MethodReport {
       ("name", card.name), ("family", card.family.rawValue), ("summary", card.summary),
       ("paper", card.paper), ("leaves the client", card.leavesClient),
       ("server sees", card.visibility.rawValue),
+      ("secure aggregation", card.allowsSecureAggregation.map { $0 ? "yes" : "no" } ?? "–"),
       ("adapters", entry.takesAnyAdapter ? "every kind" : "lora"), ("file", entry.path),
     ] { table.append([.text(key), .text(value)]) }
     for (key, value) in SettingList.settings(of: entry.defaultOptions, under: "method")

@@ -12,15 +12,16 @@ import Foundation
 /// What a finished run amounts to: a table, curves, and where the adapter is.
 struct RunSummary {
   private let folder: URL
-  private let rounds: [RoundRecord]
-  private let metrics: [MetricRow]
+  let rounds: [RoundRecord]
+  let metrics: [MetricRow]
   /// The share of the largest class; nil where rows have no classes.
-  private let majorityShare: Double?
-  private let headline: String
+  let majorityShare: Double?
+  /// The metric that tells most about the task.
+  let headline: String
   private let backboneBytes: Int
   private let title: String
-  private let hasGlobalModel: Bool
-  private let parameters: (shared: Int, personal: Int)
+  let hasGlobalModel: Bool
+  let parameters: (shared: Int, personal: Int)
 
   init(_ run: ExperimentRun) throws {
     let archive = try run.archive()
@@ -40,7 +41,7 @@ struct RunSummary {
   }
 
   /// Numbers of the scope that the method has: the global model, or the clients' own.
-  private func curve(_ metric: String) -> [(round: Int, value: Double)] {
+  func curve(_ metric: String) -> [(round: Int, value: Double)] {
     let global = metrics.filter { $0.scope == "global/test" && $0.metric == metric }
     let personal = metrics.filter {
       $0.scope == "clients/test" && $0.metric == "\(metric).mean"
@@ -57,13 +58,17 @@ struct RunSummary {
 
   private var accuracyByRound: LineChart {
     LineChart(
-      title: "\(title): accuracy by round", x: .init("round", .whole),
-      y: .init("accuracy", .percent),
+      title: "\(title): \(headlineTitle) by round", x: .init("round", .whole),
+      y: .init(headlineTitle, .percent),
       series: [
-        .init("test accuracy", curve(headline).map { .init(Double($0.round + 1), $0.value) })
+        .init(
+          "test \(headlineTitle)", curve(headline).map { .init(Double($0.round + 1), $0.value) })
       ],
       references: references)
   }
+
+  /// The headline as words.
+  private var headlineTitle: String { headline.replacing("_", with: " ") }
 
   private var references: [LineChart.Reference] {
     majorityShare.map { [.init("majority class", y: $0)] } ?? []
@@ -71,15 +76,16 @@ struct RunSummary {
 
   private var accuracyByBytes: LineChart {
     LineChart(
-      title: "\(title): accuracy by traffic", x: .init("sent and received", .bytes),
-      y: .init("accuracy", .percent),
+      title: "\(title): \(headlineTitle) by traffic", x: .init("sent and received", .bytes),
+      y: .init(headlineTitle, .percent),
       series: [
         .init(
-          "test accuracy", curve(headline).map { .init(traffic(after: $0.round), $0.value) })
+          "test \(headlineTitle)", curve(headline).map { .init(traffic(after: $0.round), $0.value) }
+        )
       ], references: references)
   }
 
-  private var adapter: String { folder.appending(path: "adapter").path }
+  var adapter: String { folder.appending(path: "adapter").path }
 
   /// Writes both curves as SVG into the run's folder.
   func writeCurves() throws(ApusError) {
@@ -118,7 +124,8 @@ struct RunSummary {
     let accuracy = curve(headline)
     if let last = accuracy.last {
       let best = accuracy.map(\.value).max() ?? last.value
-      lines.append(("test accuracy", .percent(last.value), "best \(Quantity.percent(best))"))
+      lines.append(
+        ("test \(headlineTitle)", .percent(last.value), "best \(Quantity.percent(best))"))
     }
     lines += personalLines
     if let majorityShare {
@@ -128,13 +135,20 @@ struct RunSummary {
       lines.append(("test perplexity", .number(perplexity.value), "of a token"))
     }
     if let loss = curve("loss").last { lines.append(("test loss", .number(loss.value), "nats")) }
-    if let bias = metrics.last(where: { $0.metric == "aggregation_bias" }) {
-      lines.append(
-        ("aggregation bias", .number(bias.value), "‖Σ pBA − B̄Ā‖ / ‖Σ pBA‖, last round"))
+    if let bias = metrics.latest("server", "aggregation_bias") {
+      lines.append(("aggregation bias", .number(bias), "‖Σ pBA − B̄Ā‖ / ‖Σ pBA‖, last round"))
     }
-    let own = "\(Quantity.count(parameters.personal)) of each client's own"
-    lines.append(
-      ("shared parameters", .count(parameters.shared), parameters.personal > 0 ? own : ""))
+    let ranks = metrics.latest("server", prefix: "rank/").values.sorted()
+    if let least = ranks.first, let most = ranks.last {
+      lines.append(
+        ("ranks of clients", .text("\(Int(least)) to \(Int(most))"), "as they last sent them"))
+    }
+    lines.append(("shared parameters", .count(parameters.shared), ""))
+    if parameters.personal > 0 {
+      let bytes = Quantity.bytes(4 * parameters.personal)
+      lines.append(
+        ("personal parameters", .count(parameters.personal), "\(bytes) a client, never sent"))
+    }
     lines.append(("rounds", .count(rounds.count), "\(participations) clients in all"))
     lines.append(("sent by clients", .bytes(up), Quantity.exactBytes(up)))
     lines.append(("sent to clients", .bytes(down), Quantity.exactBytes(down)))
@@ -149,36 +163,17 @@ struct RunSummary {
     return lines
   }
 
+  /// A number of the headline over the clients, each with the model that it uses, on its own rows.
+  func spread(_ name: String) -> Double? { metrics.latest("clients/test", "\(headline).\(name)") }
+
   /// How the clients' own models do on their own rows, where they were measured.
   private var personalLines: [(String, Table.Cell, String)] {
-    func last(_ name: String) -> Double? {
-      metrics.last { $0.scope == "clients/test" && $0.metric == "\(headline).\(name)" }?.value
-    }
-    guard let mean = last("mean"), let worst = last("worst"), let spread = last("deviation") else {
-      return []
-    }
+    guard let mean = spread("mean"), let worst = spread("worst"),
+      let deviation = spread("deviation")
+    else { return [] }
     return [
-      ("clients' own models", .percent(mean), "mean over clients, on their own rows"),
-      ("worst client", .percent(worst), "standard deviation \(Quantity.percent(spread))"),
+      ("what clients use", .percent(mean), "mean over clients, on their own rows"),
+      ("worst client", .percent(worst), "standard deviation \(Quantity.percent(deviation))"),
     ]
-  }
-
-  /// The result as one JSON object.
-  var json: String {
-    let object: [String: Any] = [
-      "event": "result",
-      "accuracy": curve(headline).last?.value ?? NSNull(),
-      "perplexity": curve("perplexity").last?.value ?? NSNull(),
-      "loss": curve("loss").last?.value ?? NSNull(),
-      "majorityShare": majorityShare ?? NSNull(),
-      "rounds": rounds.count,
-      "uplinkBytes": rounds.reduce(0) { $0 + $1.uplinkBytes },
-      "downlinkBytes": rounds.reduce(0) { $0 + $1.downlinkBytes },
-      "seconds": rounds.reduce(0) { $0 + $1.wallSeconds },
-      "adapter": hasGlobalModel ? adapter : NSNull(),
-    ]
-    let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
-    let data = (try? JSONSerialization.data(withJSONObject: object, options: options)) ?? Data()
-    return String(decoding: data, as: UTF8.self)
   }
 }

@@ -33,6 +33,9 @@ struct FormatArguments: ParsableArguments {
   @Option(help: "table, markdown, csv or json.")
   var format = Kind.table
 
+  /// Whether a program reads it rather than a person.
+  var isForPrograms: Bool { format == .csv || format == .json }
+
   /// Prints a table on standard output.
   func show(_ table: Table) {
     let terminal = Terminal.current(.output)

@@ -55,6 +55,8 @@ private let shapes = [[48, 16], [16, 48], [30, 30], [5, 4]]
     let ideal = DrawnCohort.ideal(sent).norm().item / DrawnCohort.pair.scaling
     #expect(abs(reported - centred.norm().item / ideal) < 1e-5)
     #expect(abs(try #require(cohort.metrics["aggregation_bias/q"]) - reported) < 1e-12)
+    let norm = try #require(cohort.metrics["aggregation_bias_norm"])
+    #expect(cohort.metrics["aggregation_bias_norm/q"] == norm)
   }
 
   @Test(arguments: 0..<5 as Range<UInt64>)

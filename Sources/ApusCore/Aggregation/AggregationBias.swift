@@ -102,12 +102,14 @@ public struct BiasNorms: Sendable {
     return whole > 0 ? absolute / whole : nil
   }
 
-  /// `aggregation_bias` and `aggregation_bias/<site>`, relative, and `aggregation_bias_norm`.
+  /// `aggregation_bias`, relative, and `aggregation_bias_norm`, each over all sites, and of every
+  /// site under `aggregation_bias/<site>` and `aggregation_bias_norm/<site>`.
   public var metrics: Metrics {
     guard let relative else { return [:] }
     var metrics = ["aggregation_bias": relative, "aggregation_bias_norm": absolute]
     for (site, missed, all) in sites where all > 0 {
       metrics["aggregation_bias/\(site)"] = missed / all
+      metrics["aggregation_bias_norm/\(site)"] = missed
     }
     return metrics
   }

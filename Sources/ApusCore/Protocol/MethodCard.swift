@@ -39,6 +39,16 @@ public struct MethodCard: Sendable {
   /// What the server must see.
   public let visibility: Visibility
 
+  /// Whether secure aggregation, and with it homomorphic encryption, applies to it unchanged; nil
+  /// where nothing is sent that could be hidden.
+  public var allowsSecureAggregation: Bool? {
+    switch visibility {
+    case .weightedSum: true
+    case .eachUpdate: false
+    case .nothing: nil
+    }
+  }
+
   /// Describes a method.
   public init(
     name: String, id: String, family: Family, summary: String, challenges: [String] = [],

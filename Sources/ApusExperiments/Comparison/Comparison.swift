@@ -1,6 +1,7 @@
 public import ApusBase
 import ApusCore
 import ApusMethods
+import ApusTraining
 public import Foundation
 
 /// Several runs of one experiment that differ in what is compared, and in the seed.
@@ -27,6 +28,8 @@ public struct Comparison: Sendable {
   public let folder: URL
   /// What is compared.
   public let options: ComparisonOptions
+  /// The metric that is compared: that of the options, or the headline of the task.
+  public let metric: String
   /// The entries in order.
   public let entries: [String]
   /// All runs: entry by entry, seed by seed.
@@ -37,29 +40,59 @@ public struct Comparison: Sendable {
   /// - Parameters:
   ///   - url: The experiment file; its section `compare` may say everything.
   ///   - assignments: Such as `federation.rounds=8` or `compare.seeds=[1,2]`, over the file.
+  ///   - methods: What to run instead of all that the file names: its entries of these names, and
+  ///     methods with their own settings. Empty for the file's.
   ///   - runs: Folder of all runs.
   ///   - name: Name of the comparison; that of the experiment if nil.
   /// - Throws: ``ApusError`` `.fileAccess` if the file cannot be read, `.invalidConfig` for what is
   ///   wrong in it or in any of the runs, naming the entry.
   public init(
-    contentsOf url: URL, assignments: [String] = [], runs: URL, name: String? = nil
+    contentsOf url: URL, assignments: [String] = [], methods: [String] = [], runs: URL,
+    name: String? = nil
   ) throws(ApusError) {
-    options = try Experiment.comparison(contentsOf: url, assignments: assignments)
-    let base = try Experiment(contentsOf: url, assignments: assignments)
+    try self.init(
+      parsing: Experiment.text(of: url), file: url.lastPathComponent,
+      folder: url.deletingLastPathComponent(), assignments: assignments, methods: methods,
+      runs: runs, name: name)
+  }
+
+  /// Reads an experiment's text with what is to be compared, and checks every run of it.
+  ///
+  /// - Parameters:
+  ///   - text: YAML.
+  ///   - file: Name for errors.
+  ///   - dataFolder: Where relative paths start.
+  ///   - assignments: Over what the text says.
+  ///   - methods: What to run instead of all that the file names: its entries of these names, and
+  ///     methods with their own settings. Empty for the file's.
+  ///   - runs: Folder of all runs.
+  ///   - name: Name of the comparison; that of the experiment if nil.
+  /// - Throws: ``ApusError`` `.invalidConfig` for what is wrong in the text or in any of the runs,
+  ///   naming the entry.
+  public init(
+    parsing text: String, file: String, folder dataFolder: URL, assignments: [String] = [],
+    methods: [String] = [], runs: URL, name: String? = nil
+  ) throws(ApusError) {
+    options = try Experiment.comparison(parsing: text, file: file, assignments: assignments)
+    func experiment(_ own: [String]) throws(ApusError) -> Experiment {
+      try Experiment(
+        parsing: text, file: file, folder: dataFolder, assignments: assignments + own)
+    }
+    let base = try experiment([])
     let name = name ?? base.name
     let folder = runs.appending(path: name)
-    let entries = try ComparisonEntry.all(of: options, method: base.method.card.id)
+    let entries = try ComparisonEntry.all(
+      of: options, method: base.method.card.id, only: methods)
     var members: [Member] = []
     for entry in entries {
       for seed in options.seeds.isEmpty ? [base.seed] : options.seeds {
-        let own = assignments + entry.assignments + ["seed=\(seed)"]
-        let experiment: Experiment
-        do { experiment = try Experiment(contentsOf: url, assignments: own) } catch {
+        let one: Experiment
+        do { one = try experiment(entry.assignments + ["seed=\(seed)"]) } catch {
           throw error.located(in: "entry \(entry.name)")
         }
         members.append(
           Member(
-            entry: entry.name, seed: seed, experiment: experiment,
+            entry: entry.name, seed: seed, experiment: one,
             folder: folder.appending(path: entry.name).appending(path: "seed-\(seed)")))
       }
     }
@@ -67,6 +100,7 @@ public struct Comparison: Sendable {
     self.folder = folder
     self.entries = entries.map(\.name)
     self.members = members
+    metric = options.metric ?? base.task.kind.headline
   }
 }
 
@@ -80,19 +114,24 @@ struct ComparisonEntry: Hashable {
   /// - Parameters:
   ///   - options: What is compared.
   ///   - method: Id of the file's own method, for an entry without one.
+  ///   - names: Entries to keep, or methods to add, instead of all; empty for all.
   /// - Returns: At least one entry.
   /// - Throws: ``ApusError`` `.invalidConfig` if two entries have one name.
   static func all(
-    of options: ComparisonOptions, method: String
+    of options: ComparisonOptions, method: String, only names: [String]
   ) throws(ApusError) -> [ComparisonEntry] {
-    var entries = options.methods.map { id in
+    func plain(_ id: String) -> ComparisonEntry {
       // The file's options are those of its own method.
       ComparisonEntry(name: id, assignments: id == method ? [] : ["method={name: \(id)}"])
     }
+    var entries = options.methods.map(plain)
     entries += options.variants.map { variant in
       ComparisonEntry(name: variant.name, assignments: assignments(variant.set))
     }
-    if entries.isEmpty { entries = [ComparisonEntry(name: method, assignments: [])] }
+    if !names.isEmpty {
+      entries = names.map { name in entries.first { $0.name == name } ?? plain(name) }
+    }
+    if entries.isEmpty { entries = [plain(method)] }
     for (key, values) in options.grid.sorted(by: { $0.key < $1.key }) {
       entries = entries.flatMap { entry in
         values.map { entry.with(key, value: $0) }

@@ -1,5 +1,4 @@
 public import ApusBase
-import Foundation
 
 /// The section `compare` of an experiment file: what is varied, and how often it is repeated.
 public struct ComparisonOptions: OptionGroup, Equatable {
@@ -35,8 +34,8 @@ public struct ComparisonOptions: OptionGroup, Equatable {
   public var seeds: [UInt64] = []
   /// Value of ``metric`` whose first round and traffic are reported; 0 for none.
   public var target = 0.0
-  /// What is compared, as runs record it.
-  public var metric = "accuracy"
+  /// What is compared, as runs record it; nothing for the metric that tells most about the task.
+  public var metric: String?
 
   public init() {}
 
@@ -56,12 +55,11 @@ public struct ComparisonOptions: OptionGroup, Equatable {
 }
 
 extension Experiment {
-  /// Reads the section `compare` of an experiment file alone.
+  /// Reads the section `compare` of an experiment's text alone.
   static func comparison(
-    contentsOf url: URL, assignments: [String]
+    parsing text: String, file: String, assignments: [String]
   ) throws(ApusError) -> ComparisonOptions {
-    let top = try ConfigurationNode.parse(
-      text(of: url), file: url.lastPathComponent, assignments: assignments)
+    let top = try ConfigurationNode.parse(text, file: file, assignments: assignments)
     return try OptionReader.read(top["compare"])
   }
 }

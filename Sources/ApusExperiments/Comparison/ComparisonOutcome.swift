@@ -37,7 +37,8 @@ public struct ComparisonOutcome: Sendable {
   public let runs: Int
   /// The metric of the global model at the end; nil if the method makes none.
   public let global: Spread?
-  /// Mean over the clients of their own models' metric at the end; nil if it was not measured.
+  /// Mean over the clients of the metric of what each uses, on its own rows, at the end; nil if it
+  /// was not measured.
   public let personal: Spread?
   /// The same of the client that is off worst.
   public let worstClient: Spread?
@@ -47,6 +48,14 @@ public struct ComparisonOutcome: Sendable {
   public let uplinkBytes: Double
   /// Bytes to clients of a whole run.
   public let downlinkBytes: Double
+  /// Number of parameters that cross.
+  public let sharedParameters: Double?
+  /// Number of parameters that each client has for itself.
+  public let personalParameters: Double?
+  /// Mean rank of the clients of the last round, where ranks differ.
+  public let meanRank: Spread?
+  /// ‖Σ pBA − B̄Ā‖ / ‖Σ pBA‖ of the last round that was measured, where the method averages LoRA.
+  public let aggregationBias: Spread?
   /// Rounds, counted from 1, until the target was met, over the runs that met it.
   public let roundsToTarget: Spread?
   /// Bytes that had crossed by then.
@@ -63,13 +72,14 @@ public struct ComparisonOutcome: Sendable {
   /// - Parameters:
   ///   - entry: Its name.
   ///   - archives: Its finished runs.
-  ///   - options: The metric and the target.
+  ///   - metric: What is compared, as runs record it.
+  ///   - target: Its value whose first round is looked for; 0 for none.
   /// - Throws: ``ApusError`` `.invalidFile` if a run's database is damaged.
   public init(
-    entry: String, _ archives: [RunArchive], options: ComparisonOptions
+    entry: String, _ archives: [RunArchive], metric: String, target: Double
   ) throws(ApusError) {
     var courses: [RunCourse] = []
-    for archive in archives { courses.append(try RunCourse(archive, metric: options.metric)) }
+    for archive in archives { courses.append(try RunCourse(archive, metric: metric)) }
     self.entry = entry
     runs = courses.count
     global = Spread(courses.compactMap { $0.global.last?.value })
@@ -79,7 +89,14 @@ public struct ComparisonOutcome: Sendable {
     uplinkBytes = Spread(courses.map(\.uplinkBytes))?.mean ?? 0
     downlinkBytes = Spread(courses.map(\.downlinkBytes))?.mean ?? 0
     seconds = Spread(courses.map(\.seconds))
-    let hits = options.target == 0 ? [] : courses.compactMap { $0.first(reaching: options.target) }
+    func latest(_ scope: String, _ metric: String) -> Spread? {
+      Spread(courses.compactMap { $0.metrics.latest(scope, metric) })
+    }
+    sharedParameters = latest("run", "shared_parameters")?.mean
+    personalParameters = latest("run", "personal_parameters")?.mean
+    meanRank = latest("server", "mean_rank")
+    aggregationBias = latest("server", "aggregation_bias")
+    let hits = target == 0 ? [] : courses.compactMap { $0.first(reaching: target) }
     roundsToTarget = Spread(hits.map { Double($0.round + 1) })
     bytesToTarget = Spread(hits.map(\.bytes))
     reached = hits.count
@@ -104,6 +121,7 @@ public struct ComparisonOutcome: Sendable {
 private struct RunCourse {
   typealias Point = ComparisonOutcome.Point
 
+  let metrics: [MetricRow]
   let global: [Point]
   let personal: [Point]
   let worstClient: Double?
@@ -119,6 +137,7 @@ private struct RunCourse {
   init(_ archive: RunArchive, metric: String) throws(ApusError) {
     let rounds = try archive.rounds()
     let metrics = try archive.metrics()
+    self.metrics = metrics
     func points(_ scope: String, _ name: String) -> [Point] {
       metrics.filter { $0.scope == scope && $0.metric == name }.map { row in
         let before = rounds.prefix { $0.index <= row.round }
@@ -128,8 +147,8 @@ private struct RunCourse {
     }
     global = points("global/test", metric)
     personal = points("clients/test", "\(metric).mean")
-    worstClient = points("clients/test", "\(metric).worst").last?.value
-    clientDeviation = points("clients/test", "\(metric).deviation").last?.value
+    worstClient = metrics.latest("clients/test", "\(metric).worst")
+    clientDeviation = metrics.latest("clients/test", "\(metric).deviation")
     uplinkBytes = Double(rounds.reduce(0) { $0 + $1.uplinkBytes })
     downlinkBytes = Double(rounds.reduce(0) { $0 + $1.downlinkBytes })
     seconds = rounds.reduce(0) { $0 + $1.wallSeconds }

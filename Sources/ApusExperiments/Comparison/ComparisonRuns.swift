@@ -34,7 +34,9 @@ extension Comparison {
         guard try member.isFinished else { continue }
         archives.append(try RunArchive(member.folder))
       }
-      results.append(try ComparisonOutcome(entry: entry, archives, options: options))
+      results.append(
+        try ComparisonOutcome(
+          entry: entry, archives, metric: metric, target: options.target))
     }
     return results
   }

@@ -34,7 +34,8 @@ public struct DataOptions: OptionGroup, Equatable {
 
   /// Where rows come from.
   public var source = Source.jsonl
-  /// File of the rows, or several with `*` in their name; not for `debian-packages`.
+  /// File of the rows, or several with a `*` in their name or that of a folder; not for
+  /// `debian-packages`.
   public var train = ""
   /// File of test rows; nothing to hold rows out.
   public var test: String?
@@ -44,6 +45,10 @@ public struct DataOptions: OptionGroup, Equatable {
   public var labels: [String] = []
   /// What to do with a bad row.
   public var badRows = BadRows.fail
+  /// Rows to keep, drawn by the seed, and divide among clients and test; nothing for all.
+  public var maxRows: Int?
+  /// Rows of the test file to keep, drawn by the seed; nothing for all.
+  public var maxTestRows: Int?
   /// Which packages become whose rows.
   public var debian = Debian()
   /// Who holds what.
@@ -145,6 +150,13 @@ public struct DataOptions: OptionGroup, Equatable {
       source != .debianPackages || train.isEmpty, "train",
       "debian-packages reads the machine's catalogue, not a file",
       remedy: "Remove this setting, or choose another source")
+    for (name, count) in [("max-rows", maxRows), ("max-test-rows", maxTestRows)] {
+      try require(
+        count ?? 1 >= 1, name, "no row is left", remedy: "Give a number ≥ 1, or remove this")
+    }
+    try require(
+      maxTestRows == nil || test != nil, "max-test-rows", "there is no test file",
+      remedy: "Name one under test, or set test-share instead")
     for (name, share) in [("test-share", testShare), ("validation-share", validationShare)] {
       try require(
         (0..<1).contains(share), name, "\(share) is no share", remedy: "Give a number in 0..<1")

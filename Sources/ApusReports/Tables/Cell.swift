@@ -48,6 +48,11 @@ extension Table {
     /// Nothing known: a dash for people, null in JSON, empty in CSV.
     public static let missing = Cell(shown: "-", value: .null)
 
+    /// A mean with its deviation for people; programs read the mean alone.
+    public static func mean(_ mean: Cell, plusMinus deviation: Cell) -> Cell {
+      Cell(shown: "\(mean.shown) ± \(deviation.shown)", value: mean.value)
+    }
+
     /// The same cell in another look.
     public func styled(_ style: Style) -> Cell {
       var copy = self

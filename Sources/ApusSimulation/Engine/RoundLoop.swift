@@ -68,7 +68,7 @@ final class RoundLoop<Runner: ClientRunner> {
     mostWaiting = max(mostWaiting, try await course.train(report: observer))
     try course.requireEnough(simulation.options.minimumUpdates)
     var commit = RoundCommit(record: course.record, events: course.events)
-    commit.metrics = try finish(course)
+    commit.metrics = facts(of: round) + (try finish(course))
     commit.snapshot = try server.snapshot.encoded()
     // A method that sends nothing keeps nothing on the server, and has nothing to change.
     let isStill = commit.snapshot == encodedServer && !server.snapshot.isEmpty
@@ -89,6 +89,14 @@ final class RoundLoop<Runner: ClientRunner> {
     encodedServer = commit.snapshot
     expectedUplink = commit.record.meanUplinkBytes ?? expectedUplink
     observer(.roundCommitted(commit.record))
+  }
+
+  /// What holds for the whole run, with its first round.
+  private func facts(of round: Round) -> [MetricRow] {
+    guard round.index == 0 else { return [] }
+    return simulation.facts.sorted { $0.key < $1.key }.map {
+      MetricRow(round: 0, scope: "run", metric: $0.key, value: $0.value)
+    }
   }
 
   /// Lets the server end the round.

@@ -17,6 +17,8 @@ public struct Simulation: Sendable {
   public let fleet: Fleet
   /// Makes metrics of a split's sums; by default everything is divided by `count`.
   public let summarize: @Sendable (MetricSums) -> Metrics
+  /// Numbers that hold for the whole run; they are kept with its first round, in the scope `run`.
+  public let facts: Metrics
 
   let sampler: CohortSampler
 
@@ -28,11 +30,13 @@ public struct Simulation: Sendable {
   ///   - aggregation: How updates are weighted.
   ///   - fleet: The clients' devices.
   ///   - summarize: Makes metrics of a split's sums.
+  ///   - facts: Numbers that hold for the whole run, to be kept with it.
   /// - Throws: ``ApusError`` `.invalidConfig` for options or devices that make no
   ///   sense, and what ``CohortSampler`` throws.
   public init(
     clients: [FederationClient], options: SimulationOptions, aggregation: Aggregation,
-    fleet: Fleet = Fleet(), summarize: @escaping @Sendable (MetricSums) -> Metrics = Self.means
+    fleet: Fleet = Fleet(), summarize: @escaping @Sendable (MetricSums) -> Metrics = Self.means,
+    facts: Metrics = [:]
   ) throws(ApusError) {
     try options.validate()
     try fleet.validate()
@@ -41,6 +45,7 @@ public struct Simulation: Sendable {
     self.aggregation = aggregation
     self.fleet = fleet
     self.summarize = summarize
+    self.facts = facts
     sampler = try CohortSampler(options.sampling, clients: clients, rounds: options.rounds)
   }
 

@@ -83,7 +83,8 @@ public struct RoundRecord: Sendable, Equatable {
 public struct MetricRow: Sendable, Equatable {
   /// After which round.
   public let round: Int
-  /// What was measured: `server`, `global/test`, `clients/test`, or `client/test` for one client.
+  /// What was measured: `run` for what holds for all of it, `server`, `global/test`,
+  /// `clients/test`, or `client/test` for one client.
   public let scope: String
   /// Name of the client, in the scope of one client.
   public let client: String?
@@ -99,6 +100,22 @@ public struct MetricRow: Sendable, Equatable {
     self.client = client
     self.metric = metric
     self.value = value
+  }
+}
+
+extension [MetricRow] {
+  /// The latest value of a number; nil if it was never measured.
+  public func latest(_ scope: String, _ metric: String) -> Double? {
+    last { $0.scope == scope && $0.metric == metric }?.value
+  }
+
+  /// The latest values of the numbers whose names begin like this, by the rest of their names.
+  public func latest(_ scope: String, prefix: String) -> [String: Double] {
+    var values: [String: Double] = [:]
+    for row in self where row.scope == scope && row.metric.hasPrefix(prefix) {
+      values[String(row.metric.dropFirst(prefix.count))] = row.value
+    }
+    return values
   }
 }
 

@@ -103,6 +103,58 @@ import Testing
     #expect(throws: ApusError.self) { try other.results() }
   }
 
+  @Test func `the metric is the headline of the task unless another is named`() throws {
+    let tiny = try TinyFederation(rounds: 1)
+    let writing = try TinyInstructions(rounds: 1)
+    defer {
+      tiny.remove()
+      writing.remove()
+    }
+    #expect(try comparison(tiny, []).metric == "accuracy")
+    #expect(try comparison(tiny, ["compare.metric=macro_f1"]).metric == "macro_f1")
+    let words = try Comparison(
+      contentsOf: writing.experiment, runs: writing.folder.appending(path: "runs"))
+    #expect(words.metric == "token_accuracy")
+  }
+
+  @Test func `named methods are entries of the file where it has them`() throws {
+    let tiny = try TinyFederation(rounds: 1)
+    defer { tiny.remove() }
+    let some = try Comparison(
+      contentsOf: tiny.experiment,
+      assignments: [
+        "compare.variants=[{name: rolora, set: {method.name: rolora, method.trains-head: true}}]"
+      ], methods: ["local", "rolora"], runs: tiny.folder.appending(path: "runs"))
+    #expect(some.entries == ["local", "rolora"])
+    let settings = ExperimentRun.description(of: some.members[1].experiment).configuration
+    #expect(settings["method.trains-head"] == "true")
+  }
+
+  @Test func `parameters, bias and what clients use are there for every entry that has them`()
+    async throws
+  {
+    let tiny = try TinyFederation(rounds: 2)
+    defer { tiny.remove() }
+    let comparison = try comparison(
+      tiny,
+      ["compare.methods=[fedit, fedsa-lora]", "federation.evaluation.client-splits=[test]"])
+    for member in comparison.members {
+      let run = try ExperimentRun(
+        Assembly(member.experiment), folder: member.folder, resuming: false)
+      _ = try await run.run()
+    }
+    let results = try comparison.results()
+    for (result, member) in zip(results, comparison.members) {
+      let counts = try Assembly(member.experiment).parameterCounts
+      #expect(result.sharedParameters == Double(counts.shared))
+      #expect(result.personalParameters == Double(counts.personal))
+      #expect(result.personal != nil && result.worstClient != nil && result.clientSpread != nil)
+    }
+    #expect(results[0].aggregationBias.map { $0.mean > 0 } == true)
+    #expect(results[1].aggregationBias == nil)
+    #expect(results[0].meanRank == nil)
+  }
+
   @Test func `a spread has the deviation of the sample`() {
     let spread = ComparisonOutcome.Spread([1, 3])
     #expect(spread?.mean == 2)
