@@ -9,6 +9,7 @@ Exit status 1 if a check does not hold. Each check has a folder of its own with 
 import argparse
 import importlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,8 @@ from pathlib import Path
 from federation import APUS, Failure
 
 # In this order.
-MODULES = ["check_bits", "check_interoperability", "check_security", "check_faults", "check_simulation"]
+MODULES = ["check_versions", "check_bits", "check_interoperability", "check_security",
+           "check_faults", "check_simulation"]
 
 
 def checks():
@@ -38,6 +40,9 @@ def main():
     if not APUS.exists():
         sys.exit(f"{APUS} is missing. Run make build first.")
     root = arguments.keep or Path(tempfile.mkdtemp(prefix="apus-flower-"))
+    # Whoever stops this also stops what it has started, as a failing check does.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(130))
     failed = 0
     for name, check in checks():
         if arguments.names and name not in arguments.names:

@@ -70,8 +70,7 @@ def check_python_clients(folder):
         federation.submit(
             PYTHON_CLIENT, "--run-config",
             f'checkpoint="{checkpoint}" rows="{folder / "rows.jsonl"}" rank=4 alpha=8 batch-size=8')
-        require(server.wait(400) == 0, f"the server failed: {server.last()}")
-        run = federation.folder / "runs/check"
+        run = federation.finish(server)
         ends = {row[2] for row in results.traffic(run)}
         require(ends == {"used"}, f"clients ended as {ends}")
         losses = [float(row[-1]) for row in results.metrics(run) if row[-2] == "loss"]

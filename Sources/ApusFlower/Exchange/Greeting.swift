@@ -94,13 +94,15 @@ struct Introduction: Sendable {
   init(_ content: FlowerContent) throws(ApusError) {
     let values = content.config
     guard content.records.contains(where: { $0.name == Self.key }),
-      let index = values["partition-id"]?.int, let count = values["num-examples"]?.int
+      let index = values["partition-id"]?.int, let rows = values["num-examples"]?.double
     else {
       throw ApusError(
         .invalidMessage, at: "greeting", "the node did not introduce itself",
         remedy: "Run \"apus flower client\" behind it, or give the server --clients arrays")
     }
-    self.init(index: index, name: values["name"]?.string ?? "client \(index)", sampleCount: count)
+    self.init(
+      index: index, name: (values["name"]?.string ?? "client \(index)").asPeerText,
+      sampleCount: try PeerNumber.count(rows, at: "greeting, num-examples"))
   }
 
   var content: FlowerContent {
