@@ -194,7 +194,8 @@ class Federation:
     def finish(self, server):
         """Waits until the server has done its run, with all others in good health."""
         others = [
-            process for process in self.running if process is not server and not process.is_stopped]
+            process for process in self.running
+            if process is not server and not process.is_stopped and process.status != 0]
         require(server.wait(*others) == 0, f"the server failed: {server.last()}")
         return self.folder / "runs/check"
 
