@@ -30,11 +30,12 @@ def require(condition, text):
         raise Failure(text)
 
 
-def wait_until(what, found, *processes, seconds=PATIENCE):
+def wait_until(what, found, *processes, seconds=None):
     """Waits until `found()` is something, and returns it; all waiting for others is done here.
 
     A failure if it takes too long, or if one of the processes ends meanwhile.
     """
+    seconds = PATIENCE if seconds is None else seconds
     end = time.monotonic() + seconds
     while True:
         ended = [process for process in processes if process.status is not None]
