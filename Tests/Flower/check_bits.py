@@ -33,7 +33,6 @@ def same(folder, experiment, clients, *flags):
         return compare(folder / "alone/check", federation.finish(server))
 
 
-@results.short
 def check_same_bits_fedit(folder):
     """The plain case."""
     return same(folder, experiments.write(folder), 2)

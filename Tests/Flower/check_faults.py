@@ -68,7 +68,7 @@ def check_killed_client(folder):
 @results.short
 def check_restarted_superlink(folder):
     """A SuperLink that forgets everything: the run stops at a point to resume from, same bits."""
-    experiment = experiments.write(folder, rounds=4, **{"local-epochs": 8})
+    experiment = experiments.write(folder, rounds=3)
     run_apus("run", experiment, "--runs", folder / "alone", "--quiet")
     with Federation(folder / "flower") as federation:
         link = federation.superlink()

@@ -76,7 +76,9 @@ class Running:
     """A process, its log, and its end."""
 
     def __init__(self, name, command, log, environment):
-        self.name, self.log, self.is_stopped = name, log, False
+        self.name, self.log = name, log
+        # Whether its end is what was wanted, or waited for.
+        self.is_stopped = False
         self.file = open(log, "ab")
         self.process = subprocess.Popen(
             [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=self.file,
@@ -94,6 +96,7 @@ class Running:
     def wait(self, *others):
         """Its exit status, once it has ended; a failure if one of the others ends before."""
         wait_until(f"the end of {self.name}", lambda: self.status is not None, *others)
+        self.is_stopped = True
         return self.status
 
     def wait_for(self, text, times=1):
@@ -195,8 +198,7 @@ class Federation:
     def finish(self, server):
         """Waits until the server has done its run, with all others in good health."""
         others = [
-            process for process in self.running
-            if process is not server and not process.is_stopped and process.status != 0]
+            process for process in self.running if process is not server and not process.is_stopped]
         require(server.wait(*others) == 0, f"the server failed: {server.last()}")
         return self.folder / "runs/check"
 
