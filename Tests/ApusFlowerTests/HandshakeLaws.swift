@@ -83,8 +83,10 @@ import Testing
     #expect(error?.code == .runState && error?.problem.contains("get-nodes") == true)
   }
 
-  @Test(arguments: ["localhost", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", ""])
-  func `an address needs a port`(address: String) {
+  @Test(arguments: [
+    "localhost", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", "", "http://127.0.0.1:8000",
+  ])
+  func `an address is a host and a port`(address: String) {
     let error = #expect(throws: ApusError.self) { try FlowerConnection(address) }
     #expect(error?.code == .invalidConfig)
   }

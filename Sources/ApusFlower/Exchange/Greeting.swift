@@ -6,8 +6,7 @@ import Foundation
 /// How the server finds out which client is behind a node, and that both run one experiment.
 ///
 /// The server tells its settings; the client compares, names the first that differs, and tells
-/// only its place, its name and its number of rows. Paths and other facts of the client's machine
-/// stay there.
+/// only its place, its name and its number of rows. Paths stay on their machines, either way.
 struct Greeting: Sendable {
   /// Flower's type of the message.
   static let messageType = "query.apus"
@@ -21,7 +20,7 @@ struct Greeting: Sendable {
 
   /// As the server sends it.
   var content: FlowerContent {
-    let values = settings.sorted { $0.key < $1.key }
+    let values = settings.sorted { $0.key < $1.key }.filter { !Self.local.contains($0.key) }
       .map { (name: $0.key, value: FieldValue.string($0.value)) }
     return FlowerContent([
       (Self.key, .config([("seed", .string("\(seed)"))])), ("settings", .config(values)),
