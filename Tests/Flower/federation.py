@@ -109,7 +109,7 @@ class Running:
         return lines[-1] if lines else "it said nothing"
 
     def stop(self, how=signal.SIGTERM):
-        """Ends this process by its id and waits; what it has started itself ends with it."""
+        """Ends this process by its id and waits; Flower's own children end with their parents."""
         self.is_stopped = True
         if self.status is None:
             self.process.send_signal(how)
@@ -118,10 +118,6 @@ class Running:
             except Failure:
                 self.process.kill()
                 self.process.wait()
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.file.close()
 
 
