@@ -22,6 +22,16 @@ import Testing
     #expect(!BaseDelta(in: one).isEmpty)
   }
 
+  @Test(arguments: ["fedex-lora", "flora", "frlora", "flexlora", "slora"])
+  func `measuring the global model changes no bit of what is trained`(method: String) async throws {
+    let tiny = try TinyFederation()
+    defer { tiny.remove() }
+    let setting = "method.name=\(method)"
+    let measured = try await tiny.global(named: "one", [setting, "federation.evaluation.every=1"])
+    let unseen = try await tiny.global(named: "two", [setting, "federation.evaluation.every=0"])
+    #expect(measured.isIdentical(to: unseen))
+  }
+
   @Test(arguments: ["hetlora", "legend", "lora-fair"])
   func `workers change no bit of factors whose ranks are the clients' own`(
     method: String
