@@ -90,7 +90,7 @@ public struct Dropout: Sendable {
   ///
   /// `name` tells the uses within one scope apart.
   public func callAsFunction(_ x: Tensor, _ pass: ForwardPass, _ name: String) -> Tensor {
-    guard var (probability, stream) = draws(pass, name) else { return x }
+    guard case (let probability, var stream)? = draws(pass, name) else { return x }
     return dropout(x, probability: probability, stream: &stream)
   }
 
