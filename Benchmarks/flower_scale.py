@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Tests/Flower"))
 
 import experiments
+import federation as processes
 import results
 from federation import Federation, require, run_apus
 
@@ -29,8 +30,7 @@ def measure(folder, experiment, nodes):
         federation.client(experiment, ports)
         server = federation.server(experiment)
         federation.submit()
-        require(server.wait(1800) == 0, f"the server failed: {server.last()}")
-        alone, across = folder / "alone/check", federation.folder / "runs/check"
+        alone, across = folder / "alone/check", federation.finish(server)
         require(results.adapter(alone) == results.adapter(across), "the adapters differ")
         seconds = [
             [row[0] for row in results.query(run, "SELECT wall_seconds FROM rounds ORDER BY round")]
@@ -73,6 +73,7 @@ def main():
     parser.add_argument("--nodes", type=int, nargs="*", default=[2, 8, 32])
     parser.add_argument("--large", action="store_true")
     arguments = parser.parse_args()
+    processes.PATIENCE = 3600
     root = Path(tempfile.mkdtemp(prefix="apus-flower-scale-"))
     print("| run | s/round in process | s/round on Flower | B of messages | B on the wire |")
     print("|---|--:|--:|--:|--:|")

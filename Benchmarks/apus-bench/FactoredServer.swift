@@ -7,12 +7,13 @@ import Foundation
 /// One round of a method's own server half over drawn factors.
 struct FactoredServer {
   let shape: ServerCostShape
+  let sites: Int
   let clients: Int
 
   /// Time of absorbing and finishing, without making the updates, and memory beyond what was there
   /// before the first update.
-  func measure(_ method: ServerCostMethod) throws -> (seconds: Double, megabytes: Double) {
-    let pairs = (0..<shape.sites).map {
+  func measure(_ method: ServerCostMethod) throws -> ServerCost {
+    let pairs = (0..<sites).map {
       FactorPair(
         site: "layer.\($0).q", a: "layer.\($0).q.lora_A.weight",
         b: "layer.\($0).q.lora_B.weight", scaling: 2)
@@ -57,7 +58,8 @@ struct FactoredServer {
     let begin = processorSeconds()
     _ = try server.finish(round: round)
     try Tensor.check("round")
-    return (seconds + processorSeconds() - begin, peakMegabytes() - before)
+    return ServerCost(
+      seconds: seconds + processorSeconds() - begin, megabytes: peakMegabytes() - before)
   }
 
   private func factors(_ pairs: [FactorPair], _ stream: inout RandomStream) -> NamedTensors {
@@ -76,10 +78,8 @@ struct FactoredServer {
   }
 }
 
-/// The same results through matrices [d_out, d_in], as servers that decompose the mean make them.
-///
-/// Memory is that of all weights' sums, which a server that takes updates one by one must hold, and
-/// the measured peak of one weight's step.
+/// The same results through matrices [d_out, d_in], as servers that decompose the mean make them; of
+/// one weight.
 struct DenseServer {
   let shape: ServerCostShape
   let clients: Int
@@ -87,38 +87,47 @@ struct DenseServer {
   /// Steps of the correction's descent that are timed, of a thousand.
   private static let timedSteps = 5
 
-  func measure(_ method: ServerCostMethod) throws -> (seconds: Double, megabytes: Double) {
+  /// The singular value decomposition of one matrix.
+  func decomposition() throws -> ServerCost {
+    var stream = RandomStream(seed: 1)
+    let matrix = Tensor.normal([shape.size, shape.size], stream: &stream)
+    try Tensor.check("matrix")
+    let (before, begin) = (peakMegabytes(), processorSeconds())
+    _ = svd(matrix)
+    try Tensor.check("decomposition")
+    return ServerCost(
+      seconds: processorSeconds() - begin, megabytes: peakMegabytes() - before)
+  }
+
+  /// Everything but the decomposition.
+  func measure(_ method: ServerCostMethod) throws -> ServerCost {
     var stream = RandomStream(seed: 1)
     let before = peakMegabytes()
     var seconds = 0.0
-    for _ in 0..<shape.denseSites {
-      let size = [shape.size, shape.size]
-      let sum = Tensor.zeros(size)
-      var (meanA, meanB) = (
-        Tensor.zeros([shape.rank, shape.size]), Tensor.zeros([shape.size, shape.rank])
-      )
-      for _ in 0..<clients {
-        let a = Tensor.normal([shape.rank, shape.size], stream: &stream)
-        let b = Tensor.normal([shape.size, shape.rank], stream: &stream)
-        let begin = processorSeconds()
-        if method == .sLoRA {
-          sum.addInPlace(sum, factor: 0.01)
-        } else if method != .frLoRA {
-          sum.addInPlace(matmul(b, a), factor: 1 / Double(clients))
-        }
-        meanA = meanA + a / Double(clients)
-        meanB = meanB + b / Double(clients)
-        seconds += processorSeconds() - begin
-      }
-      if method == .sLoRA { sum.assignInPlace(sparse(&stream)) }
+    let sum = Tensor.zeros([shape.size, shape.size])
+    var (meanA, meanB) = (
+      Tensor.zeros([shape.rank, shape.size]), Tensor.zeros([shape.size, shape.rank])
+    )
+    let changes = method == .sLoRA ? sparse(&stream) : sum
+    for _ in 0..<clients {
+      let a = Tensor.normal([shape.rank, shape.size], stream: &stream)
+      let b = Tensor.normal([shape.size, shape.rank], stream: &stream)
       let begin = processorSeconds()
-      let factor = step(method, sum, meanA, meanB)
-      try Tensor.check("dense step")
-      seconds += (processorSeconds() - begin) * factor
+      if method == .sLoRA {
+        sum.addInPlace(changes, factor: 1 / Double(clients))
+      } else if method != .frLoRA {
+        sum.addInPlace(matmul(b, a), factor: 1 / Double(clients))
+      }
+      meanA = meanA + a / Double(clients)
+      meanB = meanB + b / Double(clients)
+      seconds += processorSeconds() - begin
     }
-    let share = Double(shape.sites) / Double(shape.denseSites)
-    let sums = Double(shape.sites - shape.denseSites) * Double(shape.size * shape.size) * 4 / 1e6
-    return (seconds * share, peakMegabytes() - before + sums)
+    let begin = processorSeconds()
+    let factor = step(method, sum, meanA, meanB)
+    try Tensor.check("dense step")
+    return ServerCost(
+      seconds: seconds + (processorSeconds() - begin) * factor,
+      megabytes: peakMegabytes() - before)
   }
 
   /// The step on one weight; returns by how much its time is to be multiplied.
@@ -126,10 +135,9 @@ struct DenseServer {
     _ method: ServerCostMethod, _ sum: Tensor, _ a: Tensor, _ b: Tensor
   ) -> Double {
     switch method {
-    case .fedexLoRA:  // the residual, and its factors to be sent
-      _ = svd(sum - matmul(b, a))
-    case .flexLoRA, .sLoRA:
-      _ = svd(sum)
+    case .fedexLoRA:  // the residual, whose factors are to be sent
+      sum.addInPlace(matmul(b, a), factor: -1)
+    case .flexLoRA, .sLoRA: break  // the sum itself is decomposed
     case .frLoRA:  // the residual of the means, added to the weight
       sum.addInPlace(matmul(b, a) - matmul(b, a))
     case .loraFAIR:

@@ -1,5 +1,4 @@
 import ApusBase
-import ApusCore
 import ApusMethods
 import ApusTorch
 import ArgumentParser
@@ -7,7 +6,10 @@ import Foundation
 
 /// What servers compute in one round of a large model, against the dense matrices that they avoid.
 ///
-/// Each cell runs in a process of its own, so that its peak of memory is its own.
+/// Weights are independent of one another, so a few stand for all: times are multiplied, and memory
+/// is extended in a straight line from half of them and all of them. One dense weight is measured,
+/// its decomposition once for all methods that need it. Each cell runs in a process of its own, so
+/// that its peak of memory is its own.
 struct ServerCostBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "server-cost",
@@ -20,29 +22,62 @@ struct ServerCostBench: ParsableCommand {
 
   func run() throws {
     print("\(shape.sites) weights \(shape.size)×\(shape.size), rank \(shape.rank)")
-    print("dense: \(shape.denseSites) weight(s) measured, times scaled to all")
-    for count in clients {
-      for method in ServerCostMethod.allCases {
-        let factored = try cell(method, count, isDense: false)
-        let dense = try cell(method, count, isDense: true)
-        print(
-          "\(method.rawValue.padding(toLength: 11, withPad: " ", startingAt: 0))"
-            + " \(count) clients: \(format(factored.seconds)) s, \(format(factored.megabytes)) MB;"
-            + " dense \(format(dense.seconds)) s, \(format(dense.megabytes)) MB;"
-            + " ratio \(format(dense.seconds / factored.seconds)) in time,"
-            + " \(format(dense.megabytes / factored.megabytes)) in memory")
+    print(
+      "server halves: \(shape.factoredSites) weights measured, times multiplied by "
+        + "\(shape.sites / shape.factoredSites)")
+    print("dense: one weight measured, times multiplied by \(shape.sites)")
+    let decomposition = try cell(["--dense", "--decomposition"])
+    print(
+      "one dense decomposition: \(format(decomposition.seconds)) s, "
+        + "\(format(decomposition.megabytes)) MB\n")
+    print("| method | clients | s | MB | dense s | dense MB | time ratio | memory ratio |")
+    print("|---|---|---|---|---|---|---|---|")
+    for method in ServerCostMethod.allCases {
+      for count in clients {
+        let own = try factored(method, count)
+        let other = try dense(method, count, beside: decomposition)
+        let cells =
+          [own.seconds, own.megabytes, other.seconds, other.megabytes].map(format)
+          + [
+            format(other.seconds / own.seconds), format(other.megabytes / own.megabytes),
+          ]
+        print("| \(method.rawValue) | \(count) | \(cells.joined(separator: " | ")) |")
       }
     }
   }
 
-  private func cell(
-    _ method: ServerCostMethod, _ clients: Int, isDense: Bool
-  ) throws -> (seconds: Double, megabytes: Double) {
+  /// The server half, extended to all weights.
+  private func factored(_ method: ServerCostMethod, _ clients: Int) throws -> ServerCost {
+    let common = ["--method", method.rawValue, "--clients", "\(clients)"]
+    let (few, half) = (shape.factoredSites, max(1, shape.factoredSites / 2))
+    let (whole, part) = (
+      try cell(common + ["--measured", "\(few)"]), try cell(common + ["--measured", "\(half)"])
+    )
+    let slope = max(0, whole.megabytes - part.megabytes) / Double(max(1, few - half))
+    return ServerCost(
+      seconds: whole.seconds * Double(shape.sites) / Double(few),
+      megabytes: whole.megabytes + slope * Double(shape.sites - few))
+  }
+
+  /// The dense form, extended to all weights.
+  ///
+  /// A server that takes updates one by one holds the sums of all weights, and works on one of them
+  /// at a time.
+  private func dense(
+    _ method: ServerCostMethod, _ clients: Int, beside decomposition: ServerCost
+  ) throws -> ServerCost {
+    let own = try cell(["--dense", "--method", method.rawValue, "--clients", "\(clients)"])
+    let sums = Double(shape.sites - 1) * Double(shape.size * shape.size) * 4 / 1e6
+    let extra = method.decomposes ? decomposition : ServerCost(seconds: 0, megabytes: 0)
+    return ServerCost(
+      seconds: (own.seconds + extra.seconds) * Double(shape.sites),
+      megabytes: max(own.megabytes, extra.megabytes) + sums)
+  }
+
+  private func cell(_ arguments: [String]) throws -> ServerCost {
     let process = Process()
     process.executableURL = Bundle.main.executableURL
-    process.arguments =
-      [ServerCostCell.name, method.rawValue, "--clients", "\(clients)"] + shape.arguments
-      + (isDense ? ["--dense"] : [])
+    process.arguments = [ServerCostCell.name] + arguments + shape.arguments
     let output = Pipe()
     process.standardOutput = output
     try process.run()
@@ -53,11 +88,17 @@ struct ServerCostBench: ParsableCommand {
     }
     guard process.terminationStatus == 0, numbers.count == 2 else {
       throw ApusError(
-        .runState, at: "\(method.rawValue), \(clients) clients", "the measurement failed",
+        .runState, at: arguments.joined(separator: " "), "the measurement failed",
         remedy: "Run the cell alone to see why")
     }
-    return (numbers[0], numbers[1])
+    return ServerCost(seconds: numbers[0], megabytes: numbers[1])
   }
+}
+
+/// Processor seconds and megabytes.
+struct ServerCost {
+  let seconds: Double
+  let megabytes: Double
 }
 
 /// The shapes that are measured.
@@ -71,15 +112,10 @@ struct ServerCostShape: ParsableArguments {
   @Option(help: "Rank of each client's factors.")
   var rank = 16
 
-  @Option(help: "Weights on which the dense form is measured.")
-  var denseSites = 1
+  @Option(help: "Weights on which the server halves are measured, at least two.")
+  var factoredSites = 8
 
-  var arguments: [String] {
-    [
-      "--sites", "\(sites)", "--size", "\(size)", "--rank", "\(rank)", "--dense-sites",
-      "\(denseSites)",
-    ]
-  }
+  var arguments: [String] { ["--size", "\(size)", "--rank", "\(rank)"] }
 }
 
 /// Methods whose server computes more than means of factors.
@@ -89,6 +125,9 @@ enum ServerCostMethod: String, CaseIterable, ExpressibleByArgument {
   case loraFAIR = "lora-fair"
   case frLoRA = "frlora"
   case sLoRA = "slora"
+
+  /// Whether its dense form decomposes a matrix.
+  var decomposes: Bool { self == .fedexLoRA || self == .flexLoRA || self == .sLoRA }
 }
 
 /// One measurement in a process of its own; prints seconds and megabytes.
@@ -98,22 +137,33 @@ struct ServerCostCell: ParsableCommand {
     commandName: name, abstract: "One method of server-cost, factored or dense.",
     shouldDisplay: false)
 
-  @Argument(help: "The method.")
-  var method: ServerCostMethod
+  @Option(help: "The method.")
+  var method = ServerCostMethod.fedexLoRA
 
   @Option(help: "Number of clients.")
-  var clients: Int
+  var clients = 10
+
+  @Option(help: "Weights to measure.")
+  var measured = 1
 
   @ArgumentParser.OptionGroup var shape: ServerCostShape
 
-  @Flag(help: "The dense form, on few weights.")
+  @Flag(help: "The dense form, on one weight, without its decomposition.")
   var dense = false
 
+  @Flag(help: "The dense decomposition of one weight alone.")
+  var decomposition = false
+
   func run() throws {
-    let measured =
-      dense
-      ? try DenseServer(shape: shape, clients: clients).measure(method)
-      : try FactoredServer(shape: shape, clients: clients).measure(method)
-    print(format(measured.seconds), format(measured.megabytes))
+    LibTorch.threadsPerOperation = 1
+    let cost: ServerCost
+    if decomposition {
+      cost = try DenseServer(shape: shape, clients: clients).decomposition()
+    } else if dense {
+      cost = try DenseServer(shape: shape, clients: clients).measure(method)
+    } else {
+      cost = try FactoredServer(shape: shape, sites: measured, clients: clients).measure(method)
+    }
+    print(cost.seconds, cost.megabytes)
   }
 }

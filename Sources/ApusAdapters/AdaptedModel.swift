@@ -19,6 +19,8 @@ public final class AdaptedModel {
   private let modules: TrainedModules
   /// What a method's extension adds beside the sets: gates, factors of ranks, tensors of its own.
   var extended: [(name: String, leaf: Tensor)] = []
+  /// The entrances of the model's blocks.
+  private(set) lazy var entrances = model.entrances
   /// Weights as they were before merging, by projection.
   private var unmerged: [Tensor] = []
 

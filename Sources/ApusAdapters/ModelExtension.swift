@@ -88,9 +88,10 @@ extension AdaptedModel {
     return found.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
   }
 
-  /// Sets how the sets of adapters act together.
+  /// Sets how the sets of adapters act together, and which blocks run.
   ///
-  /// - Throws: ``ApusError`` `.unsupported` for a share of a set that the model does not have.
+  /// - Throws: ``ApusError`` `.unsupported` for a share of a set that the model does not have,
+  ///   `.invalidConfig` for an emulator of more blocks than there are.
   public func load(_ mixture: AdapterMixture) throws(ApusError) {
     let known = adapters.map(\.name)
     if let unknown = mixture.shares.keys.sorted().first(where: { !known.contains($0) }) {
@@ -98,6 +99,9 @@ extension AdaptedModel {
         .unsupported, at: "adapters", "there is no set \"\(unknown)\"",
         remedy: Spelling.remedy(for: unknown, allowed: known))
     }
+    let entrances = entrances
+    let modes = try mixture.emulator?.modes(of: entrances.count)
+    for (index, entrance) in entrances.enumerated() { entrance.mode = modes?[index] ?? .asGiven }
     for (_, site) in sites { site.mixture = mixture }
   }
 

@@ -2,6 +2,7 @@ public import ApusAdapters
 public import ApusBase
 public import ApusCore
 public import ApusMethods
+import ApusModels
 import ApusTorch
 public import Foundation
 
@@ -9,8 +10,13 @@ public import Foundation
 public struct AdapterAggregation: Sendable {
   /// What the server would send: one LoRA, into whose factors a base delta went.
   public let folder: AdapterFolder
-  /// What the server reports of the round, such as norms of what averaging missed.
+  /// Norms of what was combined, and what the server reports of the round.
+  ///
+  /// `ideal_norm` is ‖Σ pₖ·sₖBₖAₖ‖ over all sites, `written_norm` that of what is written, and
+  /// `missed_norm` that of their difference.
   public let metrics: Metrics
+  /// The base model, if one was given.
+  private let backbone: Backbone?
 
   /// Combines PEFT folders in one round.
   ///
@@ -20,10 +26,12 @@ public struct AdapterAggregation: Sendable {
   ///   - folders: One for each client, of plain LoRA at the same sites.
   ///   - weights: w > 0 of each, such as its number of rows.
   ///   - method: Whose server combines them.
+  ///   - base: Folder of the checkpoint that they were trained on, for methods that look at its
+  ///     weights and for merging; nil to do without.
   /// - Throws: ``ApusError`` `.unsupported` if the method's server needs more than the updates,
-  ///   `.shapeMismatch` if folders do not fit together, and what reading a folder throws.
+  ///   `.shapeMismatch` if folders do not fit together or to the base, and what reading throws.
   public init(
-    _ folders: [URL], weights: [Double], method: MethodCatalog.Entry
+    _ folders: [URL], weights: [Double], method: MethodCatalog.Entry, base: URL? = nil
   ) throws(ApusError) {
     guard !folders.isEmpty, folders.count == weights.count,
       weights.allSatisfy({ $0 > 0 && $0.isFinite })
@@ -32,54 +40,59 @@ public struct AdapterAggregation: Sendable {
         .invalidConfig, at: "weights", "\(weights.count) weights for \(folders.count) folders",
         remedy: "Give one positive number for each folder")
     }
-    guard method.hasGlobalModel else {
+    if case .impossible(let reason) = method.combination {
       throw ApusError(
-        .unsupported, at: "method", "\(method.card.name) makes no model for all",
-        remedy: "Use a method with a global model, such as fedex-lora")
+        .unsupported, at: "method \(method.card.id)",
+        "\(method.card.name) cannot combine adapters without a run: \(reason)",
+        remedy: "Use one of \(Self.methods.joined(separator: ", "))")
     }
-    var clients: [Client] = []
+    var clients: [TrainedElsewhere] = []
     for (folder, weight) in zip(folders, weights) {
-      let adapter = try AdapterFolder(reading: folder)
-      clients.append(
-        Client(
-          name: folder.lastPathComponent, weight: weight, adapter: adapter,
-          pairs: try adapter.factorPairs))
+      clients.append(try TrainedElsewhere(folder, weight: weight))
     }
-    (folder, metrics) = try Self.combined(clients, method)
+    backbone = try base.map { (folder) throws(ApusError) in try Backbone(Checkpoint(folder: folder))
+    }
+    (folder, metrics) = try Self.combined(clients, method, on: backbone)
   }
 
-  /// One folder.
-  private struct Client {
-    let name: String
-    let weight: Double
-    let adapter: AdapterFolder
-    let pairs: [FactorPair]
+  /// Ids of the methods whose servers can.
+  public static var methods: [String] {
+    MethodCatalog.all.filter {
+      if case .impossible = $0.combination { false } else { true }
+    }.map(\.card.id)
+  }
 
-    var rank: Int { pairs.compactMap { adapter.tensors.rank(of: $0) }.max() ?? 0 }
-
-    /// Its tensors with factors that mean the same under other scalings.
-    func tensors(under scalings: [String: Double]) -> NamedTensors {
-      var tensors = adapter.tensors
-      for pair in pairs {
-        guard let scaling = scalings[pair.site], scaling != pair.scaling else { continue }
-        tensors[pair.b] = tensors[pair.b].map { $0 * (pair.scaling / scaling) }
-      }
-      return tensors
+  /// Writes the base model with the combined adapter added to its weights, as a checkpoint folder.
+  ///
+  /// - Parameter folder: Made, or replaced if it holds a checkpoint.
+  /// - Throws: ``ApusError`` `.invalidConfig` if no base model was given, `.fileAccess` if the folder
+  ///   cannot be written.
+  public func writeMerged(to folder: URL) throws(ApusError) {
+    guard let backbone else {
+      throw ApusError(
+        .invalidConfig, at: "base", "there are no weights to add the adapter to",
+        remedy: "Give the folder of the checkpoint that the adapters were trained on")
     }
+    try AdaptedCheckpoint(self.folder, on: backbone).writeMerged(to: folder)
   }
 
   private static func combined(
-    _ clients: [Client], _ method: MethodCatalog.Entry
+    _ clients: [TrainedElsewhere], _ method: MethodCatalog.Entry, on backbone: Backbone?
   ) throws(ApusError) -> (folder: AdapterFolder, metrics: Metrics) {
     // The highest rank is the model's; a client's factors may have less.
     let reference = clients.dropFirst().reduce(clients[0]) { $1.rank > $0.rank ? $1 : $0 }
-    var initial = reference.adapter.tensors
-    for pair in reference.pairs { initial[pair.b] = initial[pair.b]?.zerosLike }
+    let weights = try backbone.map { (backbone) throws(ApusError) in
+      try AdaptedCheckpoint(reference.adapter, on: backbone).adapted.frozenWeights
+    }
+    for client in clients { try client.requireSites(of: reference, weights) }
+    let turn = try AdapterTurn(of: clients, method)
     let setting = ServerSetting(
-      initial: initial, factorPairs: reference.pairs, aggregation: Aggregation())
+      initial: turn.initial(reference), factorPairs: reference.pairs, aggregation: Aggregation(),
+      weights: weights ?? NamedTensors())
     do {
-      var server = try method.make(options(of: method)).server(setting)
-      let round = Round(index: 0, total: 1, root: RandomStream(seed: 0))
+      let hasHead = !reference.head.isEmpty
+      var server = try method.make(options(of: method, hasHead: hasHead)).server(setting)
+      let round = Round(index: turn.index, total: turn.index + 1, root: RandomStream(seed: 0))
       for (index, client) in clients.enumerated() {
         let id = ClientID(index: index, name: client.name)
         let brief = try server.brief(for: id, round: round)
@@ -87,31 +100,44 @@ public struct AdapterAggregation: Sendable {
         var scalings = Dictionary(
           uniqueKeysWithValues: reference.pairs.map { ($0.site, $0.scaling) })
         if method.scalesByRank {
-          scalings = client.adapter.tensors.scalings(of: reference.pairs, configured: initial)
+          scalings = client.adapter.tensors.scalings(
+            of: reference.pairs, configured: setting.initial)
         }
-        var update = Message(tensors: client.tensors(under: scalings), sampleCount: 1)
+        var update = Message(
+          tensors: client.tensors(under: scalings).filtered(turn.sent), sampleCount: 1)
         update.fields["base_version"] = brief.fields["base_version"]
         try server.absorb(update, from: id, weight: client.weight, round: round)
       }
-      let metrics = try server.finish(round: round)
+      var metrics = try server.finish(round: round)
+      let folder = reference.adapter.holding(server.global, reference.pairs)
+      metrics.merge(try clients.norms(beside: folder)) { $1 }
       try Tensor.check("aggregation")
-      return (reference.adapter.holding(server.global, reference.pairs), metrics)
+      return (folder, metrics)
     } catch {
-      let cause = (error as? ApusError)?.problem ?? "\(error)"
+      let known = error as? ApusError
       throw ApusError(
-        .unsupported, at: "method \(method.card.id)",
-        "these adapters cannot be combined: \(cause)",
-        remedy: "Check that they are of one model, or use a method that needs the updates alone",
-        cause: error)
+        known?.code ?? .unsupported, at: "method \(method.card.id)",
+        "these adapters cannot be combined: \(known?.problem ?? "\(error)")",
+        remedy: known?.remedy ?? "Check that they are of one model", cause: error)
     }
   }
 
-  /// A method's defaults, where ranks are those of the folders.
-  private static func options(of method: MethodCatalog.Entry) -> any MethodOptions {
-    guard var options = method.defaultOptions as? HetLoRA.Options else {
-      return method.defaultOptions
+  /// A method's defaults, where ranks are those of the folders and a head is averaged if they have
+  /// one.
+  private static func options(
+    of method: MethodCatalog.Entry, hasHead: Bool
+  ) -> any MethodOptions {
+    switch method.defaultOptions {
+    case var options as HetLoRA.Options:
+      options.ranks.rule = .equal
+      return options
+    case var options as FFALoRA.Options:
+      options.trainsHead = hasHead
+      return options
+    case var options as RoLoRA.Options:
+      options.trainsHead = hasHead
+      return options
+    default: return method.defaultOptions
     }
-    options.ranks.rule = .equal
-    return options
   }
 }

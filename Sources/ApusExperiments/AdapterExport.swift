@@ -68,7 +68,7 @@ extension Assembly {
   /// - Returns: The trainable tensors, by their Hugging Face names.
   /// - Throws: ``ApusError`` `.invalidConfig` if there is no such client, `.unsupported` if the client
   ///   uses no adapter of its own, `.runState` if the run has committed no round.
-  public func adapter(ofClient client: String, in run: URL) throws -> NamedTensors {
+  public func adapter(ofClient client: String, in run: URL) async throws -> NamedTensors {
     guard let id = clients.map(\.id).first(where: { $0.name == client }) else {
       throw ApusError(
         .invalidConfig, at: "client", "there is no client \"\(client)\"",
@@ -79,8 +79,8 @@ extension Assembly {
     var server = try makeServer()
     try server.restore(archive.snapshot(after: last))
     let root = RandomStream(seed: experiment.seed)
-    let brief = try server.brief(
-      for: id, round: Round(index: last, total: experiment.federation.rounds, root: root))
+    let round = Round(index: last, total: experiment.federation.rounds, root: root)
+    let brief = try server.brief(for: id, round: round)
     var half = try method.client(
       ClientSetting(
         id: id, trainer: makeTrainer(of: id), training: experiment.training,
@@ -88,7 +88,7 @@ extension Assembly {
     if let state = try archive.clientState(of: id.index) {
       try half.restore(Snapshot(encoded: state, at: "\(client), state"))
     }
-    guard let adapter = half.ownAdapter(beside: brief) else {
+    guard let adapter = try await half.ownAdapter(beside: brief, round: round) else {
       throw ApusError(
         .unsupported, at: "client \(client)",
         "clients of \(experiment.method.card.name) use no single adapter of their own",

@@ -68,11 +68,9 @@ extension Assembly {
     let isFrugal = experiment.model.activationCheckpointing
     func adapted(_ model: Module, heads: [String]) throws(ApusError) -> AdaptedModel {
       let targets = backbone.checkpoint.architecture.defaultTargets
-      let adapted = try AdaptedModel(
-        model, experiment.adapter(targets: targets, heads: heads),
-        random: random.substream("adapter"))
-      try adapted.extend(by: parts, random: random.substream("extension"))
-      return adapted
+      return try AdaptedModel(
+        model, experiment.adapter(targets: targets, heads: heads), extendedBy: parts,
+        random: random.substream("adapter"), further: random.substream("extension"))
     }
     if parts.companion != nil, experiment.task.kind != .sequenceClassification {
       throw ApusError(

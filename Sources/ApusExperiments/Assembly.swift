@@ -105,12 +105,14 @@ public struct Assembly: Sendable {
 
   /// Makes the server's half, as it is before the first round.
   public func makeServer() throws -> any ServerHalf {
-    let traits = try traits()
+    let (traits, assembly) = (try traits(), self)
+    var aligner: (@Sendable () throws -> any EmulatorAligner)?
+    if experiment.data.publicRows.file != nil { aligner = { try assembly.makeAligner() } }
     return try method.server(
       ServerSetting(
         initial: initial, factorPairs: factorPairs, aggregation: experiment.aggregation,
         random: RandomStream(seed: experiment.seed).substream("server"), weights: weights,
-        device: traits))
+        device: traits, aligner: aligner))
   }
 
   /// What a client's device can do.

@@ -75,8 +75,8 @@ public enum CheckpointLocator {
   /// The model in a `.venv` above the program or the working folder.
   private static func bundled() -> [URL] {
     let files = FileManager.default
-    let program = URL(fileURLWithPath: CommandLine.arguments.first ?? ".")
-      .resolvingSymlinksInPath()
+    // Not the first argument: a program that is found on PATH has its name there only.
+    let program = (Bundle.main.executableURL ?? URL(fileURLWithPath: ".")).resolvingSymlinksInPath()
     var places: [URL] = []
     for start in [URL(fileURLWithPath: files.currentDirectoryPath), program] {
       var place = start

@@ -66,6 +66,21 @@ public struct ExperimentData: Sendable {
     return pooled
   }
 
+  /// Rows that the server has too; nil if it has none.
+  ///
+  /// - Throws: ``ApusError`` with file and line for bad rows.
+  static func publicRows(of experiment: Experiment) throws(ApusError) -> Dataset? {
+    let options = experiment.data.publicRows
+    guard let file = options.file else { return nil }
+    var source = experiment.data
+    (source.source, source.columns) = (options.source, options.columns)
+    let rows = try read(
+      source, options.columns.selection(for: experiment.task.kind), path: file,
+      in: experiment.folder, random: RandomStream(seed: experiment.seed))
+    guard let limit = options.limit, limit < rows.count else { return rows }
+    return rows.subset(Array(0..<limit))
+  }
+
   private static func divide(
     _ dataset: Dataset, _ specification: PartitionSpecification, policy: TestPolicy,
     validation: Double, random: RandomStream

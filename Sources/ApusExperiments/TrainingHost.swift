@@ -35,6 +35,8 @@ final class TrainingHost: ClientHost {
     try learner.rescale([:])
     try learner.load(assembly.method.modelExtension.resting)
     try learner.load(BaseDelta(in: global))
+    // The next client may belong to a method that brings the same change in another form, as SLoRA.
+    defer { try? learner.load(BaseDelta()) }
     try learner.load(global.withoutBaseDelta)
     return try learner.sums(own, of: rows)
   }

@@ -21,6 +21,8 @@ public enum MethodCatalog {
     public let takesAnyAdapter: Bool
     /// Whether a client's scaling is alpha / r of its own rank, rather than one for all ranks.
     public let scalesByRank: Bool
+    /// Whether its server can combine adapters that were trained without a run around them.
+    public let combination: AdapterCombination
     /// The method's own options with their defaults.
     public let defaultOptions: any MethodOptions
     /// Where the method is written, from the package's root.
@@ -36,6 +38,7 @@ public enum MethodCatalog {
       hasPersonalModels = method.hasPersonalModels
       takesAnyAdapter = method.takesAnyAdapter
       scalesByRank = method.scalesByRank
+      combination = method.combination
       defaultOptions = Method.Options()
       path = "Sources/ApusMethods/\(folder)/\(Method.self).swift"
       build = { options in (options as? Method.Options).map { Method($0) } }
@@ -77,6 +80,7 @@ public enum MethodCatalog {
     Entry(FlexLoRA.self, folder: "Reparameterized"),
     Entry(FedExLoRA.self, folder: "Reparameterized"),
     Entry(FLoRA.self, folder: "Reparameterized"),
+    Entry(FedBiOT.self, folder: "Reparameterized"),
     Entry(Local.self, folder: "Reference"),
     Entry(Centralised.self, folder: "Reference"),
   ]

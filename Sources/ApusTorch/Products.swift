@@ -58,13 +58,3 @@ public func crossEntropy(
 ) -> Tensor {
   Tensor(apus_cross_entropy(logits.raw, classes.raw, Int64(ignored), labelSmoothing, sum))
 }
-
-/// Fused softmax(scale · QKᵀ + mask)·V, without materialized scores.
-///
-/// - Shapes: query, key and value [B, H, L, d]; mask broadcastable to [B, H, L, L], added.
-public func fusedAttention(
-  _ query: Tensor, _ key: Tensor, _ value: Tensor, mask: Tensor?, causal: Bool = false,
-  scale: Double
-) -> Tensor {
-  Tensor(apus_attention(query.raw, key.raw, value.raw, mask?.raw, 0, causal, scale))
-}

@@ -10,9 +10,9 @@ public import ApusTorch
 /// from the work's stream, so a phase depends on its start values, its rows and its stream alone.
 public final class Learner: LocalTrainer {
   public let initial: NamedTensors
-  private let model: WorkerModel
-  private let rows: TokenizedRows
-  private let positions: [DataSplit: [Int]]
+  let model: WorkerModel
+  let rows: TokenizedRows
+  let positions: [DataSplit: [Int]]
   private let commonTest: TokenizedRows
   private var mixture = AdapterMixture()
 
@@ -220,7 +220,7 @@ public final class Learner: LocalTrainer {
 
   /// Hands batches of rows of like length to `body`, each with its places among the positions;
   /// weights for each example are cut to the batch.
-  private func visit(
+  func visit(
     _ positions: [Int], of rows: TokenizedRows,
     _ body: (_ batch: [Int], _ places: [Int]) throws -> Void
   ) throws {

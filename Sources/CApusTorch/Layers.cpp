@@ -49,13 +49,4 @@ apus_tensor apus_cross_entropy(
   });
 }
 
-apus_tensor apus_attention(
-    apus_tensor query, apus_tensor key, apus_tensor value, apus_tensor mask, double dropout,
-    bool causal, double scale) {
-  return tensor("attention", [&] {
-    return at::scaled_dot_product_attention(
-        in(query), in(key), in(value), maybe(mask), dropout, causal, scale);
-  });
-}
-
 }  // extern "C"

@@ -7,7 +7,7 @@ import ArgumentParser
 import Foundation
 
 /// `apus data`: who holds what, and how unlike the clients are.
-struct DataCommand: ParsableCommand {
+struct DataCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "data",
     abstract: "Show the partition of an experiment: sizes, labels and measures of skew.")
@@ -22,13 +22,32 @@ struct DataCommand: ParsableCommand {
     help: "Write the partition as a JSON file of index lists, which data.partition.file reads.")
   var save: String?
 
-  func run() throws {
-    let data = try ExperimentData(try arguments.load())
+  @Flag(
+    help: ArgumentHelp(
+      "Also measure how unlike clients are to the experiment's model and on its devices.",
+      discussion: "Distances between features, disagreement of gradients, time of a round."))
+  var model = false
+
+  @Option(help: "With --model, rows of each client that are measured, at most.")
+  var rows = 64
+
+  func validate() throws {
+    guard rows >= 2 else { throw ValidationError("--rows must be at least 2.") }
+  }
+
+  func run() async throws {
+    let experiment = try arguments.load()
+    let assembly = model ? try Assembly(experiment) : nil
+    let data = try assembly?.data ?? ExperimentData(experiment)
+    let probe: HeterogeneityProbe? =
+      if let assembly { try await HeterogeneityProbe(assembly, rowsPerClient: rows) } else { nil }
     let federated = data.federated
     for finding in data.findings { StandardStream.error.write("note: \(finding)\n") }
     if let save { try PartitionFile(URL(fileURLWithPath: save)).write(federated.partition) }
     guard !federated.dataset.labelNames.isEmpty else {
-      return format.show(Self.sizes(federated))
+      format.show(Self.sizes(federated))
+      if let probe { format.show(HeterogeneityTable.measures(probe, rows: rows)) }
+      return
     }
     let report = try HeterogeneityReport(federated.partition, of: federated.dataset)
     let bars = StackedBars(
@@ -37,7 +56,9 @@ struct DataCommand: ParsableCommand {
     if format.format == .table {
       StandardStream.output.write(bars.text(on: .current(.output)) + "\n")
     }
-    format.show(HeterogeneityTable.measures(report, test: federated.test.count))
+    var table = HeterogeneityTable.measures(report, test: federated.test.count)
+    if let probe { HeterogeneityTable.append(probe, rows: rows, to: &table) }
+    format.show(table)
     if let svg { try OutputFile.write(Data(bars.svg.utf8), to: svg) }
   }
 
@@ -49,35 +70,6 @@ struct DataCommand: ParsableCommand {
         .text(client.name), .count(part.positions.count), .count(client.split.train.count),
       ])
     }
-    return table
-  }
-}
-
-/// Measures of skew as a table.
-enum HeterogeneityTable {
-  static func measures(_ report: HeterogeneityReport, test: Int) -> Table {
-    var table = Table([.init("measure"), .init("value", .right), .init("meaning")])
-    let rows = report.clients.reduce(0) { $0 + $1.exampleCount }
-    let lines: [(String, Table.Cell, String)] = [
-      ("clients", .count(report.clients.count), ""),
-      ("rows", .count(rows), "held by clients"),
-      ("test rows", .count(test), "the same for all methods"),
-      ("classes", .count(report.labelNames.count), ""),
-      ("majority class", .percent(report.majorityShare), "accuracy of always guessing it"),
-      (
-        "label skew (TV)", .number(report.meanTotalVariation),
-        "mean total variation from the whole, 0 alike … 1 disjoint; EMD is twice this"
-      ),
-      ("KL divergence", .number(report.meanDivergence), "mean KL(client ‖ whole), in nats"),
-      ("Jensen–Shannon", .number(report.meanJensenShannon), "mean over pairs of clients, in nats"),
-      (
-        "effective classes", .number(report.meanEffectiveClasses),
-        "mean exp(entropy) of a client; \(Quantity.number(report.effectiveClasses, digits: 1)) overall"
-      ),
-      ("size Gini", .number(report.sizeGini), "0 equal sizes … 1 one client holds all"),
-      ("size variation", .number(report.sizeVariation), "standard deviation over mean"),
-    ]
-    for (name, value, meaning) in lines { table.append([.text(name), value, .text(meaning)]) }
     return table
   }
 }

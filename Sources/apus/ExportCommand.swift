@@ -6,7 +6,7 @@ import ArgumentParser
 import Foundation
 
 /// `apus export`: the model of a run as files that others open.
-struct ExportCommand: ParsableCommand {
+struct ExportCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
     abstract: "Write a run's model: a Hugging Face PEFT adapter, or a merged checkpoint.")
@@ -35,7 +35,7 @@ struct ExportCommand: ParsableCommand {
     }
   }
 
-  func run() throws {
+  func run() async throws {
     let folder = URL(fileURLWithPath: source)
     let file = folder.appending(path: "experiment.yaml")
     let text: String
@@ -49,8 +49,11 @@ struct ExportCommand: ParsableCommand {
       assignments: width.map { ["adapter.dylora.width=\($0)"] } ?? [])
     let assembly = try Assembly(experiment)
     let model =
-      try client.map { try assembly.adapter(ofClient: $0, in: folder) }
-      ?? assembly.global(of: folder, after: round.map { $0 - 1 })
+      if let client {
+        try await assembly.adapter(ofClient: client, in: folder)
+      } else {
+        try assembly.global(of: folder, after: round.map { $0 - 1 })
+      }
     let output = URL(fileURLWithPath: out)
     if merged {
       try assembly.writeMerged(model, to: output)

@@ -81,6 +81,34 @@ import Testing
     expectClose(try logits(adapted), expected, absolute: 1e-6, relative: 1e-5)
   }
 
+  @Test(arguments: [false, true])
+  func `files hold factors of ranks in B, beside a base delta too`(hasDelta: Bool) throws {
+    let adapted = try extended { $0.hasDiagonal = true }
+    try adapted.scramble(seed: 3)
+    if hasDelta {
+      var (change, delta, stream) = (BaseChange(), BaseDelta(), RandomStream(seed: 4))
+      let site = adapted.factorPairs[0].site
+      change.add(
+        site, u: .normal([32, 2], deviation: 0.2, stream: &stream),
+        v: .normal([2, 32], deviation: 0.2, stream: &stream))
+      try delta.add(change)
+      try adapted.load(delta)
+    }
+    let folder = adapted.folder(
+      baseModel: nil, notes: AdapterNotes(pooling: "cls", labels: ["a", "b", "c"]))
+    #expect(folder.tensors.names.allSatisfy { !$0.contains("diagonal") })
+    let (model, plain) = (try #require(adapted.model as? TextClassifier), try Golden.model())
+    _ = try AdaptedModel(plain, folder)
+    let expected = try model.evaluatedLogits(golden.batch)
+    expectClose(
+      try plain.evaluatedLogits(golden.batch), expected, absolute: 1e-5, relative: 1e-4)
+    // The factors matter.
+    for pair in adapted.factorPairs {
+      try adapted.load(NamedTensors([ModelExtension.diagonal(besideA: pair.a): .ones([4])]))
+    }
+    #expect(!(try model.evaluatedLogits(golden.batch).isIdentical(to: expected)))
+  }
+
   @Test func `a method's own tensors are made to measure`() throws {
     let adapted = try extended {
       $0.own = { facts, _ in

@@ -22,6 +22,16 @@ import Testing
     #expect(!BaseDelta(in: one).isEmpty)
   }
 
+  @Test(arguments: ["fedex-lora", "flora", "frlora", "flexlora", "slora"])
+  func `measuring the global model changes no bit of what is trained`(method: String) async throws {
+    let tiny = try TinyFederation()
+    defer { tiny.remove() }
+    let setting = "method.name=\(method)"
+    let measured = try await tiny.global(named: "one", [setting, "federation.evaluation.every=1"])
+    let unseen = try await tiny.global(named: "two", [setting, "federation.evaluation.every=0"])
+    #expect(measured.isIdentical(to: unseen))
+  }
+
   @Test(arguments: ["hetlora", "legend", "lora-fair"])
   func `workers change no bit of factors whose ranks are the clients' own`(
     method: String
@@ -67,6 +77,31 @@ import Testing
       }
     }
     #expect(gap > 1e-4)
+  }
+
+  @Test(arguments: ["flora", "flexlora", "hetlora"])
+  func `clients have the ranks that the file lists`(method: String) async throws {
+    let tiny = try TinyFederation(rounds: 2)
+    defer { tiny.remove() }
+    let assembly = try Assembly(
+      try tiny.load([
+        "method.name=\(method)", "method.ranks.rule=listed", "method.ranks.list=[1, 2, 4]",
+        "adapter.rank=4", "federation.sampling.cohort-size=5",
+      ]))
+    let run = try ExperimentRun(
+      assembly, folder: tiny.folder.appending(path: "runs/ranks"), resuming: false)
+    _ = try await run.run()
+    #expect(try run.archive().events().isEmpty)
+    let rows = try run.archive().metrics().filter { $0.round == 0 && $0.metric.hasPrefix("rank/") }
+    let ranks = assembly.clients.map { client in
+      rows.first { $0.metric == "rank/\(client.id)" }?.value
+    }
+    // HetLoRA's clients may have given up a rank by the end of a round.
+    for (found, wanted) in zip(ranks, [1, 2, 4, 1, 2.0]) {
+      let found = try #require(found)
+      #expect(method == "hetlora" ? (1...wanted).contains(found) : found == wanted)
+    }
+    #expect(rows.count == 5)
   }
 
   @Test(arguments: ["fedex-lora", "flora", "frlora", "hetlora"])

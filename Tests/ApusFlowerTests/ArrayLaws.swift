@@ -55,6 +55,8 @@ import Testing
     Data(), Data("NUMPY".utf8), file("|V2", shape: "(1,)", elements: [1, 2]),
     file("<f4", shape: "(2,)", elements: [0, 0, 0, 0]), file("<f4", shape: "(-1,)", elements: []),
     file("<f4", shape: "(9223372036854775807, 9223372036854775807)", elements: []),
+    file("|u1", shape: "(one, 2)", elements: [1, 2]), file("|b1", shape: "(1,)", elements: [2]),
+    file("|u1", shape: "(\(String(repeating: "1,", count: 65)))", elements: [1]),
   ])
   func `what is no array of numbers is refused, not trapped on`(file: Data) {
     let error = #expect(throws: ApusError.self) { try FlowerArray(npy: file, at: "here") }

@@ -46,13 +46,13 @@ private struct EchoRunner: ClientRunner {
     return FlowerClient(states: states, site: site, remake: { _ in site }, report: { _ in })
   }
 
-  private func instruct(_ content: FlowerContent, _ type: String = "train.apus") async {
+  private func instruct(_ content: FlowerContent, _ type: String = "train.apus") async throws {
     await link.set {
       var place = Flwr_Proto_Scalar()
       place.sint64 = 2
       $0.nodeConfig["partition-id"] = place
     }
-    await link.deliver(
+    try await link.deliver(
       FlowerMessage(
         type, to: 9, from: FlowerTaskInfo(runID: 7, taskID: 5), group: "1", lifetime: 600,
         content: content))
@@ -77,9 +77,9 @@ private struct EchoRunner: ClientRunner {
   @Test func `a task runs through its calls in Flower's order, input and message back to back`()
     async throws
   {
-    await instruct(try train(0, state: nil))
+    try await instruct(try train(0, state: nil))
     try await client().serve(testSession(link))
-    let calls = await link.calls.filter { !$0.hasSuffix("-object") }
+    let calls = await link.calls.filter { !$0.hasSuffix("-object") && $0 != "send-task-heartbeat" }
     #expect(
       calls == [
         "openapi.json", "pull-task-input", "pull-messages", "confirm-message-received",
@@ -93,7 +93,7 @@ private struct EchoRunner: ClientRunner {
   @Test func `a reply goes back where the instruction came from, within its lifetime`()
     async throws
   {
-    await instruct(try train(0, state: nil))
+    try await instruct(try train(0, state: nil))
     try await client().serve(testSession(link))
     let metadata = try await link.message(0).metadata
     #expect(metadata.srcNodeID == 9 && metadata.dstNodeID == 1 && metadata.runID == 7)
@@ -104,26 +104,26 @@ private struct EchoRunner: ClientRunner {
   }
 
   @Test func `the bytes that the method encoded are those that cross`() async throws {
-    await instruct(try train(0, state: nil))
+    try await instruct(try train(0, state: nil))
     try await client().serve(testSession(link))
     let answer = try #require(try await reply().frame()).clientAnswer()
     #expect(answer.update == Data("brief".utf8))
   }
 
   @Test func `a state stays on the client; its receipt crosses and finds it again`() async throws {
-    await instruct(try train(0, state: nil))
+    try await instruct(try train(0, state: nil))
     try await client().serve(testSession(link))
     let first = try #require(try await reply().frame()).clientAnswer().state
     #expect(try #require(first).count < 100 && first != Data([0]))
     // A round that the server did not commit leaves the state of the first where it was.
     for _ in 1...2 {
-      await instruct(try train(1, state: first))
+      try await instruct(try train(1, state: first))
       try await client().serve(testSession(link))
       let again = try #require(try await reply().frame()).clientAnswer().state
       let question = try WorkerFrame.evaluate(
         id, brief: Data(), split: .test,
         round: Round(index: 1, total: 4, root: RandomStream(seed: 3)), state: again)
-      await instruct(FlowerContent(question), "evaluate.apus")
+      try await instruct(FlowerContent(question), "evaluate.apus")
       try await client().serve(testSession(link))
       #expect(try #require(try await reply().frame()).numbers() == ["states": 2])
     }
@@ -131,14 +131,14 @@ private struct EchoRunner: ClientRunner {
 
   @Test func `a state that is gone is said to be, and nothing is trained`() async throws {
     let receipt = Data("apus state \(String(repeating: "a", count: 64))".utf8)
-    await instruct(try train(1, state: receipt))
+    try await instruct(try train(1, state: receipt))
     try await client().serve(testSession(link))
     let error = await #expect(throws: ApusError.self) { try await reply() }
     #expect(error?.problem.contains("gone or damaged") == true)
   }
 
   @Test func `what a client throws is its answer, and reaches the server as it was`() async throws {
-    await instruct(try train(0, state: nil))
+    try await instruct(try train(0, state: nil))
     try await client(fails: true).serve(testSession(link))
     let frame = try #require(try await reply().frame())
     let error = #expect(throws: ApusError.self) { try frame.clientAnswer() }
@@ -146,15 +146,33 @@ private struct EchoRunner: ClientRunner {
   }
 
   @Test func `a message that cannot be worked with gets an error, never silence`() async throws {
-    await instruct(FlowerContent([("arrays", .config([]))]), "train")
+    try await instruct(FlowerContent([("arrays", .config([]))]), "train")
     try await client().serve(testSession(link))
     #expect(await link.announced.first?.hasError == true)
     #expect(await link.announced.first?.error.code == 2)
     #expect(await link.outputs.map(\.subStatus) == ["failed"])
   }
 
+  @Test(arguments: [Int.min, -1, Int.max])
+  func `a round that there cannot be gets an error, never a trap`(round: Int) async throws {
+    let config: FlowerContent.Values = [(ArrayContent.roundKey, .int(round))]
+    try await instruct(
+      FlowerContent([("arrays", .arrays([])), ("config", .config(config))]), "train")
+    try await client().serve(testSession(link))
+    #expect(await link.announced.last?.error.reason.contains("server-round") == true)
+    let moment = "{\"index\": \(round), \"total\": \(Int.min)}"
+    let head = "{\"train\": {\"_0\": {\"index\": 2, \"name\": \"two\"}, \"_1\": \(moment)}}"
+    let frame = WorkerFrame(head: Data(head.utf8), parts: [Data()])
+    #expect(frame.askedClient == 2)
+    try await instruct(FlowerContent(frame))
+    try await client().serve(testSession(link))
+    let answer = try #require(try await reply().frame())
+    let error = #expect(throws: ApusError.self) { try answer.clientAnswer() }
+    #expect(error?.problem.contains("there is no round") == true)
+  }
+
   @Test func `a damaged instruction gets an error, never silence`() async throws {
-    await link.deliver(
+    try await link.deliver(
       FlowerMessage(ObjectLaws.metadata, .content(ObjectLaws.content)), corrupting: true)
     try await client().serve(testSession(link))
     #expect(await link.announced.first?.error.reason.contains("SHA-256") == true)
@@ -163,7 +181,7 @@ private struct EchoRunner: ClientRunner {
   @Test func `a task whose reply cannot be pushed is not finished, so that Flower reports it lost`()
     async throws
   {
-    await instruct(try train(0, state: nil))
+    try await instruct(try train(0, state: nil))
     await link.set { $0.storesObjects = false }
     let session = try await testSession(link)
     await #expect(throws: ApusError.self) { try await client().serve(session) }
@@ -172,7 +190,7 @@ private struct EchoRunner: ClientRunner {
 
   @Test func `another experiment is refused by the setting that differs`() async throws {
     let greeting = Greeting(settings: ["training.learning-rate": "0.2"], seed: 3)
-    await instruct(greeting.content, Greeting.messageType)
+    try await instruct(greeting.content, Greeting.messageType)
     try await client().serve(testSession(link))
     #expect(
       await link.announced.first?.error.reason.hasPrefix(
@@ -181,7 +199,7 @@ private struct EchoRunner: ClientRunner {
 
   @Test func `a client introduces itself by place, name and size alone`() async throws {
     let greeting = Greeting(settings: ["training.learning-rate": "0.1"], seed: 3)
-    await instruct(greeting.content, Greeting.messageType)
+    try await instruct(greeting.content, Greeting.messageType)
     try await client().serve(testSession(link))
     let content = try await reply()
     let introduction = try Introduction(content)
@@ -190,7 +208,7 @@ private struct EchoRunner: ClientRunner {
   }
 
   @Test func `a stock strategy gets arrays and num-examples back`() async throws {
-    await instruct(ObjectLaws.content, "train")
+    try await instruct(ObjectLaws.content, "train")
     try await client().serve(testSession(link))
     let content = try await reply()
     #expect(content.records.map(\.name) == ["arrays", "metrics"])

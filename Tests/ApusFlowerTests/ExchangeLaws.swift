@@ -90,7 +90,7 @@ import Testing
     try other.requireSame(as: one)
     #expect(one.fingerprint == other.fingerprint)
     let sent = try #require(Greeting(one.content))
-    #expect(sent.settings == one.settings && sent.seed == 1)
+    #expect(sent.settings == ["method.name": "fedit"] && sent.seed == 1)
     let reseeded = Greeting(settings: one.settings, seed: 2)
     let error = #expect(throws: ApusError.self) { try reseeded.requireSame(as: one) }
     #expect(error?.location == "seed" && reseeded.fingerprint != one.fingerprint)

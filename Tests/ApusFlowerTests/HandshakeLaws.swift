@@ -1,4 +1,5 @@
 import ApusBase
+import AsyncHTTPClient
 import Foundation
 import SwiftProtobuf
 import Testing
@@ -57,8 +58,35 @@ import Testing
     #expect(error?.code == .unsupported)
   }
 
-  @Test(arguments: ["localhost", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", ""])
-  func `an address needs a port`(address: String) {
+  @Test func `a SuperLink that is only starting is waited for`() async throws {
+    let link = TestLink()
+    await link.set { $0.refusals["openapi.json"] = [503, 502] }
+    await link.set { $0.silence = HTTPClientError.remoteConnectionClosed }
+    await link.set { $0.silences["openapi.json"] = 2 }
+    _ = try await testSession(link)
+    #expect(await link.calls.count == 5)
+  }
+
+  @Test func `one that closes every connection is taken to speak TLS`() async throws {
+    let link = TestLink()
+    await link.set { $0.silence = HTTPClientError.remoteConnectionClosed }
+    await link.set { $0.silences["openapi.json"] = 100 }
+    let error = await #expect(throws: ApusError.self) { try await testSession(link) }
+    #expect(error?.remedy.contains("--root-certificates") == true)
+  }
+
+  @Test func `an answer that makes no sense is an error in words`() async throws {
+    let link = TestLink()
+    await link.set { $0.garbled = ["get-nodes"] }
+    let session = try await testSession(link)
+    let error = await #expect(throws: ApusError.self) { try await session.nodes() }
+    #expect(error?.code == .runState && error?.problem.contains("get-nodes") == true)
+  }
+
+  @Test(arguments: [
+    "localhost", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", "", "http://127.0.0.1:8000",
+  ])
+  func `an address is a host and a port`(address: String) {
     let error = #expect(throws: ApusError.self) { try FlowerConnection(address) }
     #expect(error?.code == .invalidConfig)
   }

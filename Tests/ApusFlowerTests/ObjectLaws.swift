@@ -45,27 +45,27 @@ import Testing
     ("RecordDict", "46885795c2b885570513058536f9a8c3222a0c93835b371a2f7bd531066b0c64"),
     ("Message", "ea4738b6faabacd44804930e08408b5193879875946b503138c6a922e806dbfd"),
   ])
-  func `each object has the id that Flower gives it`(kind: String, id: String) {
-    let packed = PackedMessage(FlowerMessage(Self.metadata, .content(Self.content)))
+  func `each object has the id that Flower gives it`(kind: String, id: String) throws {
+    let packed = try PackedMessage(FlowerMessage(Self.metadata, .content(Self.content)))
     #expect(packed.objects.values.filter { $0.kind.rawValue == kind }.map(\.id) == [id])
   }
 
-  @Test func `a message with an error has the id that Flower gives it`() {
+  @Test func `a message with an error has the id that Flower gives it`() throws {
     let failure = FlowerFailure(code: 2, reason: "boom")
-    let packed = PackedMessage(FlowerMessage(Self.metadata, .error(failure)))
+    let packed = try PackedMessage(FlowerMessage(Self.metadata, .error(failure)))
     let id = "962131bfa275ce40b38cb17c352eb3118083400eac0b8f63b52f8275083538de"
     #expect(packed.envelope.metadata.messageID == id)
     #expect(packed.objects.count == 1)
     #expect(packed.envelope.hasError && !packed.envelope.hasContent)
   }
 
-  @Test func `an envelope has an empty content, never none`() {
-    let packed = PackedMessage(FlowerMessage(Self.metadata, .content(FlowerContent())))
+  @Test func `an envelope has an empty content, never none`() throws {
+    let packed = try PackedMessage(FlowerMessage(Self.metadata, .content(FlowerContent())))
     #expect(packed.envelope.hasContent && packed.envelope.content.items.isEmpty)
   }
 
   @Test func `a message that was taken apart comes back as it was`() throws {
-    let packed = PackedMessage(FlowerMessage(Self.metadata, .content(Self.content)))
+    let packed = try PackedMessage(FlowerMessage(Self.metadata, .content(Self.content)))
     let stored = try packed.objects.mapValues { try StoredObject($0.bytes, id: $0.id) }
     let message = try FlowerMessage(packed.envelope, objects: stored)
     guard case .content(let content) = message.payload else {
@@ -84,7 +84,7 @@ import Testing
   @Test func `arrays keep their order, whatever their names`() throws {
     let names = ["z", "a", "ü\"\\\n", "m"]
     let content = FlowerContent([("arrays", .arrays(names.map { ($0, Self.array) }))])
-    let packed = PackedMessage(FlowerMessage(Self.metadata, .content(content)))
+    let packed = try PackedMessage(FlowerMessage(Self.metadata, .content(content)))
     let message = try FlowerMessage(packed.envelope, objects: packed.objects)
     guard case .content(let back) = message.payload else {
       Issue.record("an error came back")
@@ -95,8 +95,8 @@ import Testing
     #expect(packed.objects.values.count { $0.kind == .array } == 1)
   }
 
-  @Test func `children come before their parents, each once`() {
-    let packed = PackedMessage(FlowerMessage(Self.metadata, .content(Self.content)))
+  @Test func `children come before their parents, each once`() throws {
+    let packed = try PackedMessage(FlowerMessage(Self.metadata, .content(Self.content)))
     let order = PackedMessage.order(of: packed.tree)
     #expect(Set(order) == Set(packed.objects.keys) && order.count == packed.objects.count)
     for (place, id) in order.enumerated() {
@@ -109,7 +109,7 @@ import Testing
     let size = 3 * FlowerArray.chunkSize
     let array = FlowerArray(bytes: Data(count: size))
     let content = FlowerContent([("parts", .arrays([("0", array)]))])
-    let packed = PackedMessage(FlowerMessage(Self.metadata, .content(content)))
+    let packed = try PackedMessage(FlowerMessage(Self.metadata, .content(content)))
     let chunks = packed.objects.values.filter { $0.kind == .arrayChunk }
     // One with the header, one of zeros that stands for two, and the short one at the end.
     #expect(chunks.count == 3)
@@ -124,15 +124,15 @@ import Testing
 
   @Test(arguments: [0, 40, 155])
   func `an object with a flipped bit is refused`(place: Int) throws {
-    let packed = PackedMessage(FlowerMessage(Self.metadata, .content(Self.content)))
+    let packed = try PackedMessage(FlowerMessage(Self.metadata, .content(Self.content)))
     let id = "214f7b7511228a7baddcc968d6cf4a265b7a8bc4f7794b65ac850f05b2cab54f"
     var bytes = try #require(packed.objects[id]).bytes
     bytes[place] ^= 1
     #expect(throws: ApusError.self) { try StoredObject(bytes, id: id) }
   }
 
-  @Test func `a message that lacks an object is refused by name`() {
-    let packed = PackedMessage(FlowerMessage(Self.metadata, .content(Self.content)))
+  @Test func `a message that lacks an object is refused by name`() throws {
+    let packed = try PackedMessage(FlowerMessage(Self.metadata, .content(Self.content)))
     for id in packed.objects.keys {
       var objects = packed.objects
       objects[id] = nil

@@ -44,7 +44,7 @@ import Testing
 
   @Test func `an answer finds whoever asked, and Flower may forget it`() async throws {
     let content = try await ask { metadata in
-      await link.deliver(FlowerMessage(to: metadata, .content(ObjectLaws.content)))
+      try await link.deliver(FlowerMessage(to: metadata, .content(ObjectLaws.content)))
     }
     #expect(content.metrics["num-examples"] == .int(10))
     #expect(await link.calls.last == "confirm-message-received")
@@ -52,8 +52,8 @@ import Testing
 
   @Test func `a second answer is left alone`() async throws {
     let content = try await ask { metadata in
-      await link.deliver(FlowerMessage(to: metadata, .content(ObjectLaws.content)))
-      await link.deliver(FlowerMessage(to: metadata, .content(FlowerContent())))
+      try await link.deliver(FlowerMessage(to: metadata, .content(ObjectLaws.content)))
+      try await link.deliver(FlowerMessage(to: metadata, .content(FlowerContent())))
     }
     #expect(content.records.count == 3)
     #expect(await link.calls.count { $0 == "confirm-message-received" } == 1)
@@ -62,7 +62,7 @@ import Testing
   @Test func `a damaged answer is refused`() async throws {
     let error = await #expect(throws: ApusError.self) {
       try await ask { metadata in
-        await link.deliver(
+        try await link.deliver(
           FlowerMessage(to: metadata, .content(ObjectLaws.content)), corrupting: true)
       }
     }
@@ -73,7 +73,7 @@ import Testing
   func `an error instead of an answer is told in words`(code: Int) async throws {
     let error = await #expect(throws: ApusError.self) {
       try await ask { metadata in
-        await link.deliver(
+        try await link.deliver(
           FlowerMessage(to: metadata, .error(FlowerFailure(code: code, reason: "why"))))
       }
     }
@@ -91,7 +91,7 @@ import Testing
     await link.set { $0.refusals["push-messages"] = [503, 502] }
     await link.set { $0.silences["push-object"] = 3 }
     _ = try await ask { metadata in
-      await link.deliver(FlowerMessage(to: metadata, .content(ObjectLaws.content)))
+      try await link.deliver(FlowerMessage(to: metadata, .content(ObjectLaws.content)))
     }
     await link.set { $0.refusals["push-messages"] = [401] }
     let error = await #expect(throws: ApusError.self) { try await ask { _ in } }
@@ -119,7 +119,7 @@ import Testing
       #expect(metadata.srcNodeID == 1 && metadata.dstNodeID == 9 && metadata.runID == 7)
       #expect(metadata.replyToMessageID.isEmpty && metadata.ttl == 600)
       #expect(metadata.srcTaskID == 5 && metadata.createdAt > 1_740_700_800)
-      await link.deliver(FlowerMessage(to: metadata, .content(ObjectLaws.content)))
+      try await link.deliver(FlowerMessage(to: metadata, .content(ObjectLaws.content)))
     }
   }
 }

@@ -21,6 +21,10 @@ actor TestLink: RuntimeWire {
   var overrides: [String: Flwr_Proto_Scalar] = [:]
   /// Answers of this status come instead, call by call.
   var refusals: [String: [Int]] = [:]
+  /// Calls whose answers are no messages of Protobuf.
+  var garbled: Set<String> = []
+  /// What ends a connection instead of an answer.
+  var silence: any Error = CocoaError(.fileNoSuchFile)
   /// Calls that get no answer, so many times.
   var silences: [String: Int] = [:]
   var storesObjects = true
@@ -28,8 +32,8 @@ actor TestLink: RuntimeWire {
   func set(_ change: @Sendable (isolated TestLink) -> Void) { change(self) }
 
   /// Puts a message where the next pull finds it.
-  func deliver(_ message: FlowerMessage, corrupting: Bool = false) {
-    let packed = PackedMessage(message)
+  func deliver(_ message: FlowerMessage, corrupting: Bool = false) throws {
+    let packed = try PackedMessage(message)
     for object in packed.objects.values {
       var bytes = object.bytes
       if corrupting, object.kind == .arrayChunk { bytes[bytes.count - 1] ^= 1 }
@@ -51,12 +55,13 @@ actor TestLink: RuntimeWire {
     headers = Dictionary(request.headers.map { ($0.name, $0.value) }) { $1 }
     if let times = silences[name], times > 0 {
       silences[name] = times - 1
-      throw WireFailure.unreachable(CocoaError(.fileNoSuchFile))
+      throw WireFailure.unreachable(silence)
     }
     if let status = refusals[name]?.first {
       refusals[name]?.removeFirst()
       return WireAnswer(status: status, body: Data("{\"code\": 7, \"detail\": \"no\"}".utf8))
     }
+    if garbled.contains(name) { return WireAnswer(status: 200, body: Data([0xFF])) }
     if name == "openapi.json" {
       return WireAnswer(
         status: 200, body: Data("{\"info\": {\"version\": \"\(version)\"}}".utf8))

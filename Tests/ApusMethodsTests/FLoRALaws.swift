@@ -5,7 +5,7 @@ import ApusTorch
 import Foundation
 import Testing
 
-private func makeFLoRA() -> FLoRA { FLoRA(NoOptions()) }
+private func makeFLoRA() -> FLoRA { FLoRA(FLoRA.Options()) }
 
 /// The properties of the method's card, by their numbers.
 @Suite struct FLoRALaws {
@@ -129,6 +129,21 @@ private func makeFLoRA() -> FLoRA { FLoRA(NoOptions()) }
       #expect(tensors.elementCount == rank * (4 + 5 + 5 + 3) + 3)
     }
     #expect(federation.server.global.firstNonFinite == nil)
+  }
+
+  @Test func `ranks of clients are those of the setting, and the stack has their sum`() async throws
+  {
+    var options = FLoRA.Options()
+    (options.ranks.rule, options.ranks.list) = (.listed, [1, 3, 9])
+    let federation = try ToyFederation(FLoRA(options))
+    try await federation.run(0..<2)
+    for (client, wanted) in [1, 3, 9].enumerated() {
+      let update = try #require(federation.updates[client]?.tensors)
+      // A site holds no more than its shorter side: 4 and 3.
+      #expect(ToyTrainer.pairs.map { update.rank(of: $0) } == [min(wanted, 4), min(wanted, 3)])
+      #expect(federation.metrics[1]["rank/client \(client)"] == Double(min(wanted, 4)))
+    }
+    #expect(federation.metrics[1]["mean_rank"] == (1 + 3 + 4) / 3.0)
   }
 
   @Test func `8: stacks in different orders do not give the sum`() throws {

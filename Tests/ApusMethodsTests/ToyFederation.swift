@@ -33,7 +33,8 @@ final class ToyFederation {
     server = try method.server(
       ServerSetting(
         initial: trainers[0].initial, factorPairs: ToyTrainer.pairs, aggregation: aggregation,
-        random: root.substream("server"), weights: trainers[0].frozen, device: device))
+        random: root.substream("server"), weights: trainers[0].frozen, device: device,
+        aligner: { ToyAligner() }))
     clients = try trainers.enumerated().map { index, trainer in
       let id = ClientID(index: sameSeed ? 0 : index, name: "client \(index)")
       return (

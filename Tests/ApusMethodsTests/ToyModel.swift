@@ -45,7 +45,9 @@ final class ToyModel {
     ]
     for pair in ToyTrainer.pairs {
       guard let shape = Self.shapes[pair.site] else { continue }
-      for adapter in modelExtension.adapters {
+      let emulator: [ModelExtension.NamedAdapter] =
+        modelExtension.emulator == nil ? [] : [.init(EmulatorPlan.adapterName)]
+      for adapter in modelExtension.adapters + emulator {
         let own = pair.inAdapter(adapter.name)
         start[own.a] = draw([adapter.rank ?? rank, shape[1]])
         start[own.b] = .zeros([shape[0], adapter.rank ?? rank])

@@ -7,9 +7,9 @@ public import Foundation
 /// [CLS] begins and [SEP] ends a text.
 public enum TinyDecoder {
   /// Writes config.json, tokenizer.json and model.safetensors into a folder, made if missing.
-  public static func write(to folder: URL) throws {
+  public static func write(to folder: URL, layers: Int = 2) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let (hidden, layers) = (TinyCheckpoint.hidden, TinyCheckpoint.layers)
+    let hidden = TinyCheckpoint.hidden
     let config: [String: Any] = [
       "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": hidden,
       "num_hidden_layers": layers, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -21,10 +21,10 @@ public enum TinyDecoder {
     try TinyCheckpoint.json(TinyCheckpoint.tokenizer(TinyCheckpoint.vocabulary))
       .write(to: folder.appending(path: "tokenizer.json"))
     try Safetensors.write(
-      weights, metadata: ["format": "pt"], to: folder.appending(path: "model.safetensors"))
+      weights(layers), metadata: ["format": "pt"], to: folder.appending(path: "model.safetensors"))
   }
 
-  private static var weights: [(name: String, tensor: Tensor)] {
+  private static func weights(_ layers: Int) -> [(name: String, tensor: Tensor)] {
     let (hidden, inner) = (TinyCheckpoint.hidden, TinyCheckpoint.inner)
     var found: [(String, Tensor)] = []
     let root = RandomStream(seed: 12)
@@ -35,7 +35,7 @@ public enum TinyDecoder {
     func norm(_ name: String) { found.append((name, Tensor.ones([hidden]))) }
     normal("model.embed_tokens.weight", [TinyCheckpoint.vocabulary.count, hidden])
     norm("model.norm.weight")
-    for layer in 0..<TinyCheckpoint.layers {
+    for layer in 0..<layers {
       let path = "model.layers.\(layer)"
       norm("\(path).input_layernorm.weight")
       norm("\(path).post_attention_layernorm.weight")

@@ -11,10 +11,12 @@ public struct TinyInstructions {
   /// Writes everything to a fresh temporary folder.
   ///
   /// Each client has a topic that it asks for most; the answer names two words of the topic.
-  public init(clients: Int = 4, rounds: Int = 3) throws {
+  public init(
+    clients: Int = 4, rounds: Int = 3, layers: Int = 2
+  ) throws {
     folder = FileManager.default.temporaryDirectory
       .appending(path: "apus-\(UUID().uuidString)", directoryHint: .isDirectory)
-    try TinyDecoder.write(to: folder.appending(path: "checkpoint"))
+    try TinyDecoder.write(to: folder.appending(path: "checkpoint"), layers: layers)
     try Data(Self.rows(clients).utf8).write(to: folder.appending(path: "rows.jsonl"))
     try Data(Self.yaml(clients, rounds).utf8).write(to: experiment)
   }

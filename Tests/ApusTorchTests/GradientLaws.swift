@@ -45,8 +45,9 @@ private let formulas = [
   Formula("conv2d", [[1, 2, 4, 4], [2, 1, 3, 3], [2]]) {
     conv2d($0[0], weight: $0[1], bias: $0[2], stride: 2, padding: 1, groups: 2)
   },
-  Formula("fusedAttention", [[1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3, 4]]) {
-    fusedAttention($0[0], $0[1], $0[2], mask: nil, causal: true, scale: 0.5)
+  Formula("packed attention", [[5, 8], [5, 4], [5, 4]]) {
+    PackedAttention(lengths: [2, 3], keyHeads: 2, queriesPerKey: 2, scale: 0.5, isCausal: true)(
+      $0[0], $0[1], $0[2])
   },
   Formula("norm and variance", [[3, 4]]) { $0[0].norm([1]) + $0[0].variance([1]) },
   Formula("custom operation", [[3], [3]]) { inputs in

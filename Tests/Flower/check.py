@@ -9,7 +9,7 @@ Exit status 1 if a check does not hold. Each check has a folder of its own with 
 import argparse
 import importlib
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
@@ -18,7 +18,8 @@ from pathlib import Path
 from federation import APUS, Failure
 
 # In this order.
-MODULES = ["check_bits", "check_interoperability", "check_security", "check_faults", "check_simulation"]
+MODULES = ["check_versions", "check_bits", "check_interoperability", "check_security",
+           "check_faults", "check_simulation"]
 
 
 def checks():
@@ -38,6 +39,9 @@ def main():
     if not APUS.exists():
         sys.exit(f"{APUS} is missing. Run make build first.")
     root = arguments.keep or Path(tempfile.mkdtemp(prefix="apus-flower-"))
+    # Whoever stops this also stops what it has started, as a failing check does.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(130))
     failed = 0
     for name, check in checks():
         if arguments.names and name not in arguments.names:
@@ -48,8 +52,9 @@ def main():
         start = time.monotonic()
         try:
             said, mark = check(root / name), "ok  "
-        except (Failure, subprocess.TimeoutExpired) as failure:
-            said, mark, failed = f"{failure} (logs: {root / name})", "FAIL", failed + 1
+        except Exception as failure:  # whatever it is, the other checks still run
+            kind = "" if isinstance(failure, Failure) else f"{type(failure).__name__}: "
+            said, mark, failed = f"{kind}{failure} (logs: {root / name})", "FAIL", failed + 1
         print(f"{mark} {name}: {said} [{time.monotonic() - start:.0f} s]", flush=True)
     sys.exit(1 if failed else 0)
 

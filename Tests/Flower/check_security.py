@@ -33,13 +33,11 @@ def check_secured(folder):
         federation.client(experiment, ports, "--secret-file", node_secret)
         server = federation.server(experiment, "--secret-file", link_secret)
         federation.submit()
-        require(server.wait(180) == 0, f"the server failed: {server.last()}")
-        alone, across = folder / "alone/check", federation.folder / "runs/check"
+        alone, across = folder / "alone/check", federation.finish(server)
         require(results.adapter(alone) == results.adapter(across), "the adapters differ")
         return "TLS, node keys and secrets on; same bits"
 
 
-@results.short
 def check_intruders(folder):
     """A plaintext node, nodes without a known key, wrong secrets, a foreign authority."""
     experiment = experiments.write(folder, rounds=1)
@@ -62,11 +60,11 @@ def check_intruders(folder):
         for server, words in [
                 (plain_server, "--root-certificates"), (untrusting, "TLS handshake failed"),
                 (silent, "--secret-file"), (liar, "--secret-file")]:
-            require(server.wait(60) != 0, f"{server.name} got in")
+            require(server.wait() != 0, f"{server.name} got in")
             require(words in server.last(), f"{server.name} is told: {server.last()}")
             said.append(f"{server.name}: {server.last()[:60]}")
         for node in (unknown, keyless):
-            require(node.wait(60) != 0, f"the {node.name} node got in")
+            require(node.wait() != 0, f"the {node.name} node got in")
         nodes = federation.flwr("supernode", "list", "check")
         require("online" not in nodes, f"a node is online: {nodes.strip()[-200:]}")
         plain.stop()
@@ -74,6 +72,6 @@ def check_intruders(folder):
         federation.superlink()
         _, port = federation.supernode(0, 2, "--superexec-auth-secret-file", right)
         client = federation.client(experiment, [port], "--secret-file", wrong)
-        require(client.wait(60) != 0, "a client with a wrong secret got in")
+        require(client.wait() != 0, "a client with a wrong secret got in")
         require("--secret-file" in client.last(), f"the client is told: {client.last()}")
     return "; ".join(said)

@@ -18,8 +18,7 @@ def check_simulation(folder):
             f"127.0.0.1:{federation.port}", "--runs", federation.folder / "runs", "--quiet")
         federation.submit(
             APP, "--federation-config", "num-supernodes=4", "--run-config", "num-server-rounds=3")
-        require(worker.wait(120) == 0, f"the worker failed: {worker.last()}")
-        alone, across = folder / "alone/check", federation.folder / "runs/check"
+        alone, across = folder / "alone/check", federation.finish(worker)
         require(results.adapter(alone) == results.adapter(across), "the adapters differ")
         listed = federation.flwr("ls", "check", "--format", "json")
         require("completed" in listed, f"Flower was not told: {listed.strip()[-200:]}")

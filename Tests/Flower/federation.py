@@ -1,21 +1,23 @@
 """Starts Flower's own processes and those of Apus on loopback, and ends them by their own ids."""
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-APUS = Path(os.environ.get("APUS", ROOT / ".build/release/apus"))
+APUS = Path(os.environ.get("APUS", ROOT / ".build/release/apus")).absolute()
 FLWR = Path(sys.executable).parent
 APP = ROOT / "Examples/Flower/apus-app"
 QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "HF_HUB_OFFLINE": "1",
          "PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
+# Seconds that nothing takes, however loaded the machine; a check that holds never waits so long.
+PATIENCE = 600
 
 
 class Failure(Exception):
@@ -28,11 +30,46 @@ def require(condition, text):
         raise Failure(text)
 
 
+def wait_until(what, found, *processes, seconds=None):
+    """Waits until `found()` is something, and returns it; all waiting for others is done here.
+
+    A failure if it takes too long, or if one of the processes ends meanwhile.
+    """
+    seconds = PATIENCE if seconds is None else seconds
+    end = time.monotonic() + seconds
+    while True:
+        ended = [process for process in processes if process.status is not None]
+        value = found()
+        if value:
+            return value
+        for process in ended:
+            raise Failure(f"{process.name} ended with {process.status}: {process.last()}")
+        if time.monotonic() > end:
+            said = "; ".join(f"{process.name}: {process.last()}" for process in processes)
+            raise Failure(f"{what} did not come in {seconds} s; {said}")
+        time.sleep(0.1)
+
+
 def free_port():
-    """A port of loopback that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of loopback that nobody has now, and that no connection gets by chance."""
+    draw = random.SystemRandom()
+    while True:
+        port = draw.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+def connects(port):
+    """Whether somebody listens at a port of loopback."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 class Running:
@@ -40,6 +77,8 @@ class Running:
 
     def __init__(self, name, command, log, environment):
         self.name, self.log = name, log
+        # Whether its end is what was wanted, or waited for.
+        self.is_stopped = False
         self.file = open(log, "ab")
         self.process = subprocess.Popen(
             [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=self.file,
@@ -49,22 +88,20 @@ class Running:
         """What it has said so far."""
         return self.log.read_text(errors="replace")
 
-    def wait(self, seconds):
-        """Its exit status; a failure if it does not end."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise Failure(f"{self.name} did not end in {seconds} s: {self.last()}") from None
+    @property
+    def status(self):
+        """Its exit status; None while it runs."""
+        return self.process.poll()
 
-    def wait_for(self, text, seconds, times=1):
+    def wait(self, *others):
+        """Its exit status, once it has ended; a failure if one of the others ends before."""
+        wait_until(f"the end of {self.name}", lambda: self.status is not None, *others)
+        self.is_stopped = True
+        return self.status
+
+    def wait_for(self, text, times=1):
         """Waits until it has said something so many times."""
-        end = time.monotonic() + seconds
-        while self.text().count(text) < times:
-            if time.monotonic() > end:
-                raise Failure(f"{self.name} never said \"{text}\": {self.last()}")
-            if self.process.poll() is not None and self.text().count(text) < times:
-                raise Failure(f"{self.name} ended with {self.process.returncode}: {self.last()}")
-            time.sleep(0.1)
+        wait_until(f"\"{text}\" of {self.name}", lambda: self.text().count(text) >= times, self)
 
     def last(self):
         """Its last line."""
@@ -72,12 +109,13 @@ class Running:
         return lines[-1] if lines else "it said nothing"
 
     def stop(self, how=signal.SIGTERM):
-        """Ends this process by its id, and waits."""
-        if self.process.poll() is None:
+        """Ends this process by its id and waits; Flower's own children end with their parents."""
+        self.is_stopped = True
+        if self.status is None:
             self.process.send_signal(how)
             try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
+                wait_until(f"the end of {self.name}", lambda: self.status is not None, seconds=30)
+            except Failure:
                 self.process.kill()
                 self.process.wait()
         self.file.close()
@@ -120,14 +158,7 @@ class Federation:
         process = self.start(
             name, FLWR / "flower-superlink", *server, "--isolation", "process", "--host", "127.0.0.1",
             "--port", self.port, *flags)
-        end = time.monotonic() + 60
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                    break
-            except OSError:
-                require(time.monotonic() < end, f"the SuperLink does not answer: {process.last()}")
-                time.sleep(0.1)
+        wait_until("an answer of the SuperLink", lambda: connects(self.port), process)
         connection = f'root-certificates = "{self.tls / "ca.crt"}"' if self.tls else "insecure = true"
         (self.folder / "home/config.toml").write_text(
             f'[superlink]\ndefault = "check"\n[superlink.check]\naddress = "127.0.0.1:{self.port}"\n'
@@ -153,12 +184,19 @@ class Federation:
             name, "flower", "client", experiment, "--runtime",
             *[f"127.0.0.1:{port}" for port in ports], "--states", self.folder / "states", *flags)
 
-    def server(self, experiment, *flags, name="server"):
+    def server(self, experiment, *flags, runs=None, name="server"):
         """Starts the server's app of Apus."""
         trust = self.trust if self.tls else []
         return self.apus(
             name, "flower", "server", experiment, "--runtime", f"127.0.0.1:{self.port}", "--quiet",
-            "--runs", self.folder / "runs", *trust, *flags)
+            "--runs", runs or self.folder / "runs", *trust, *flags)
+
+    def finish(self, server):
+        """Waits until the server has done its run, with all others in good health."""
+        others = [
+            process for process in self.running if process is not server and not process.is_stopped]
+        require(server.wait(*others) == 0, f"the server failed: {server.last()}")
+        return self.folder / "runs/check"
 
     def superexec(self, *flags):
         """Starts Flower's own process for server apps in Python."""
@@ -170,30 +208,23 @@ class Federation:
         """`flwr run`."""
         done = subprocess.run(
             [FLWR / "flwr", "run", app, "check", *flags], env=self.environment, text=True,
-            capture_output=True, timeout=600)
+            capture_output=True, timeout=PATIENCE)
         require(done.returncode == 0, f"flwr run failed: {(done.stdout + done.stderr).strip()[-300:]}")
         return done.stdout
 
     def flwr(self, *arguments):
         """Any other command of flwr; its output."""
         done = subprocess.run(
-            [FLWR / "flwr", *arguments], env=self.environment, text=True, capture_output=True)
+            [FLWR / "flwr", *arguments], env=self.environment, text=True, capture_output=True,
+            timeout=PATIENCE)
         return done.stdout + done.stderr
-
-    def answers(self, port):
-        """Whether a Runtime API answers, in plain HTTP."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
 
 
 def run_apus(*arguments, expect=0):
     """Runs `apus` to its end; what it said."""
     done = subprocess.run(
         [APUS, *[str(part) for part in arguments]], text=True, capture_output=True,
-        env={**os.environ, **QUIET})
+        env={**os.environ, **QUIET}, timeout=PATIENCE)
     require(
         done.returncode == expect,
         f"apus {arguments[0]} ended with {done.returncode}: {done.stderr.strip()[-300:]}")

@@ -58,6 +58,14 @@ def query(run, text):
         return database.execute(text).fetchall()
 
 
+def rounds(run):
+    """Numbers of the rounds that are committed; none before the run has books."""
+    try:
+        return query(run, "SELECT round FROM rounds")
+    except sqlite3.OperationalError:
+        return []
+
+
 def traffic(run):
     """Round, client, status, bytes down, bytes up: what a run reports of its messages."""
     return query(

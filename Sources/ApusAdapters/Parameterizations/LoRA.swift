@@ -46,6 +46,12 @@ public final class LoRA: Parameterization {
     [("lora_A.weight", a), ("lora_B.weight", b)]
   }
 
+  /// A and B·diag(λ), as files know no factors of ranks.
+  public var stored: [(suffix: String, tensor: Tensor)] {
+    guard let diagonal else { return leaves }
+    return [("lora_A.weight", a), ("lora_B.weight", withoutGradient { b * diagonal })]
+  }
+
   public var rank: Int { a.size(0) }
 
   public var factors: (a: String, b: String, scaling: Double)? {

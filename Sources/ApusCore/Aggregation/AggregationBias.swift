@@ -48,11 +48,17 @@ public struct AggregationBias: Sendable {
     }
 
     /// How far the product of these factors is from the ideal, at each site and over all.
-    public func gaps(of mean: NamedTensors) -> BiasNorms {
+    ///
+    /// - Parameters:
+    ///   - mean: The factors.
+    ///   - known: What was found for other factors of the same sums, whose norms need no second look.
+    /// - Returns: ‖R‖ and the norm of the ideal, site by site.
+    public func gaps(of mean: NamedTensors, beside known: BiasNorms? = nil) -> BiasNorms {
       var norms = BiasNorms()
       for (pair, ideal) in ideals {
         guard let a = mean[pair.a], let b = mean[pair.b] else { continue }
-        let (all, product) = (ideal.norm, FactoredSum(b: b, a: a, weight: pair.scaling))
+        let all = known?.ideal(at: pair.site) ?? ideal.norm
+        let product = FactoredSum(b: b, a: a, weight: pair.scaling)
         // ‖X − Y‖² = ‖X‖² − 2⟨X, Y⟩ + ‖Y‖², of which only ‖X‖ has the cohort's inner dimension twice.
         let square = all * all - 2 * ideal.inner(with: product) + product.inner(with: product)
         norms.add(pair.site, missed: max(0, square).squareRoot(), all: all)
@@ -81,6 +87,9 @@ public struct BiasNorms: Sendable {
   public mutating func add(_ site: String, missed: Double, all: Double) {
     sites.append((site, missed, all))
   }
+
+  /// ‖Σ pₖ·s·BₖAₖ‖ of one site, if it was counted.
+  func ideal(at site: String) -> Double? { sites.first { $0.site == site }?.all }
 
   /// ‖R‖ over all sites.
   public var absolute: Double {

@@ -40,6 +40,9 @@ public struct AveragingServer: ServerHalf {
     products = bias.sums()
   }
 
+  /// Number of updates that the present round has taken.
+  public var updateCount: Int { mean?.count ?? 0 }
+
   public func brief(for client: ClientID, round: Round) -> Message {
     let shared = global.filtered(sent)
     return Message(

@@ -100,9 +100,17 @@ public struct FactoredSum: Sendable {
   public func truncated(
     toRank rank: Int, droppingUpTo threshold: Double = 0
   ) -> (u: Tensor, v: Tensor)? {
-    guard rank > 0, let (u, v) = factors else { return nil }
+    factors.flatMap { Self.truncated($0, toRank: rank, droppingUpTo: threshold) }
+  }
+
+  /// The same of factors that are at hand, U [d_out, m] and V [m, d_in] in float64.
+  public static func truncated(
+    _ factors: (u: Tensor, v: Tensor), toRank rank: Int, droppingUpTo threshold: Double = 0
+  ) -> (u: Tensor, v: Tensor)? {
+    guard rank > 0 else { return nil }
+    let (u, v) = factors
     if rank <= v.size(0) / 4, v.size(0) >= 64 {
-      return Self.leading(u, v, rank: rank, droppingUpTo: threshold)
+      return leading(u, v, rank: rank, droppingUpTo: threshold)
     }
     let (left, right) = (qr(u), qr(v.matrixTransposed))
     let core = svd(matmul(left.r, right.r.matrixTransposed))

@@ -41,6 +41,9 @@ public struct AdapterMixture: Sendable {
   public var sharesDropout: Bool
   /// Weight μ of a companion's scores beside 1 − μ of the model's; nil for the model alone.
   public var companion: CompanionWeight?
+  /// The cut by which an emulator takes the place of the model's lower blocks; nil for the whole
+  /// model.
+  public var emulator: EmulatorPlan?
 
   /// A mixture of these shares.
   public init(

@@ -29,6 +29,10 @@ public protocol SequenceAdapter: AnyObject {
 public final class SequenceSite: Module, LeafModule {
   /// The adapter, if there is one.
   public var adapter: (any SequenceAdapter)?
+  /// How the block behind the entrance runs.
+  public var mode = BlockMode.asGiven
+  /// Sees the rows [T, D] that come to the entrance, before the adapter; nil if nobody looks.
+  public var observer: ((Tensor) -> Void)?
 
   /// Puts the adapter's tokens in front of every example.
   ///
@@ -107,5 +111,16 @@ public final class AttentionSite: Module, LeafModule {
       concatenated([front(extra.keys), keys], dim: 2),
       concatenated([front(extra.values), values], dim: 2), mask.map { $0.padded([count, 0]) }
     )
+  }
+}
+
+extension Module {
+  /// The entrances of all blocks below, in the order of the blocks.
+  public final var entrances: [SequenceSite] {
+    var found: [SequenceSite] = []
+    walk { _, module in
+      if let entrance = module as? SequenceSite { found.append(entrance) }
+    }
+    return found
   }
 }

@@ -28,6 +28,11 @@ public struct ForwardPass: Sendable {
     ForwardPass(
       layout: layout, random: random?.substream(name, index), recomputedLeaves: recomputedLeaves)
   }
+
+  /// The same pass as a block of this mode sees it.
+  public func running(_ mode: BlockMode) -> ForwardPass {
+    mode == .evaluated ? ForwardPass(layout: layout) : self
+  }
 }
 
 /// How the tokens of a batch lie in rows without padding.

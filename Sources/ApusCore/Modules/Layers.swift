@@ -1,4 +1,4 @@
-internal import ApusBase
+public import ApusBase
 public import ApusTorch
 
 /// x·Wᵀ + b.
@@ -90,7 +90,15 @@ public struct Dropout: Sendable {
   ///
   /// `name` tells the uses within one scope apart.
   public func callAsFunction(_ x: Tensor, _ pass: ForwardPass, _ name: String) -> Tensor {
-    guard probability > 0, var stream = pass.random?.substream(name) else { return x }
+    guard var (probability, stream) = draws(pass, name) else { return x }
     return dropout(x, probability: probability, stream: &stream)
+  }
+
+  /// The probability and the stream of one use, for operations that drop inside; nil if none does.
+  public func draws(
+    _ pass: ForwardPass, _ name: String
+  ) -> (probability: Double, stream: RandomStream)? {
+    guard probability > 0, let stream = pass.random?.substream(name) else { return nil }
+    return (probability, stream)
   }
 }

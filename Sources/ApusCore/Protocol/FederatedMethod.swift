@@ -35,6 +35,9 @@ public protocol FederatedMethod: Sendable {
   /// Whether a client's scaling is alpha / r of its own rank, rather than one for all ranks.
   static var scalesByRank: Bool { get }
 
+  /// Whether its server can combine adapters that were trained without a run around them.
+  static var combination: AdapterCombination { get }
+
   /// Creates the method with options that were validated.
   init(_ options: Options)
 
@@ -75,6 +78,11 @@ extension FederatedMethod {
 
   /// LoRA alone.
   public static var takesAnyAdapter: Bool { false }
+
+  /// Of whole adapters, if there is one model for all.
+  public static var combination: AdapterCombination {
+    hasGlobalModel ? .wholeAdapters : .impossible(because: "it makes no model for all")
+  }
 }
 
 /// Hyper-parameters that an experiment file can set by name.
@@ -118,7 +126,9 @@ public protocol ClientHalf {
 
   /// The one adapter, with its head, that this client would use now, by the names of the standard
   /// set; nil if what it uses is none, such as a mixture, or is that of all.
-  func ownAdapter(beside brief: Message) -> NamedTensors?
+  ///
+  /// A method whose clients train before they use a model trains here too.
+  func ownAdapter(beside brief: Message, round: Round) async throws -> NamedTensors?
 
   /// What persists on the client between rounds; never sent.
   var snapshot: Snapshot { get }
@@ -129,7 +139,9 @@ public protocol ClientHalf {
 
 extension ClientHalf {
   /// No adapter of its own.
-  public func ownAdapter(beside brief: Message) -> NamedTensors? { nil }
+  public func ownAdapter(
+    beside brief: Message, round: Round
+  ) async throws -> NamedTensors? { nil }
 
   /// Nothing persists, unless a method says so.
   public var snapshot: Snapshot { Snapshot() }

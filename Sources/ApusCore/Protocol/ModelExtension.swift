@@ -15,6 +15,9 @@ public struct ModelExtension: Sendable {
   public var sparse: SparsePlan?
   /// A small classifier beside the model.
   public var companion: Companion?
+  /// The cut of the model whose last blocks the standard adapter has to itself; the lower ones get
+  /// adapters of their own, named ``EmulatorPlan/adapterName``.
+  public var emulator: EmulatorPlan?
   /// Tensors that the method itself computes with, made to measure.
   public var own: (@Sendable (ModelFacts, RandomStream) -> NamedTensors)?
 
@@ -61,7 +64,10 @@ public struct ModelExtension: Sendable {
   }
 
   /// Names of all adapters, the standard one first.
-  public var adapterNames: [String] { [AdapterName.standard] + adapters.map(\.name) }
+  public var adapterNames: [String] {
+    [AdapterName.standard] + adapters.map(\.name)
+      + (emulator == nil ? [] : [EmulatorPlan.adapterName])
+  }
 
   /// The standard adapter alone: the model that is measured and exported as global.
   public var resting: AdapterMixture { .only(AdapterName.standard, of: adapterNames) }

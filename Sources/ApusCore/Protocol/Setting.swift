@@ -73,6 +73,8 @@ public struct ServerSetting: Sendable {
   public let weights: NamedTensors
   /// What is known of a client's device.
   public let device: @Sendable (ClientID) -> DeviceTraits
+  /// Makes what trains an emulator on the server's own rows; nil if the server has no rows.
+  public let aligner: (@Sendable () throws -> any EmulatorAligner)?
 
   /// Collects what a server half needs.
   ///
@@ -83,10 +85,12 @@ public struct ServerSetting: Sendable {
   ///   - random: Stream of the run's seed, for methods that draw on the server.
   ///   - weights: Frozen weights by site, for methods that decompose them.
   ///   - device: Devices of the clients, for methods that give each what it can do.
+  ///   - aligner: Makes the trainer of an emulator, for methods that have one.
   public init(
     initial: NamedTensors, factorPairs: [FactorPair], aggregation: Aggregation,
     random: RandomStream = RandomStream(seed: 0), weights: NamedTensors = NamedTensors(),
-    device: @escaping @Sendable (ClientID) -> DeviceTraits = { _ in .ideal }
+    device: @escaping @Sendable (ClientID) -> DeviceTraits = { _ in .ideal },
+    aligner: (@Sendable () throws -> any EmulatorAligner)? = nil
   ) {
     self.initial = initial
     self.factorPairs = factorPairs
@@ -94,6 +98,7 @@ public struct ServerSetting: Sendable {
     self.random = random
     self.weights = weights
     self.device = device
+    self.aligner = aligner
   }
 }
 

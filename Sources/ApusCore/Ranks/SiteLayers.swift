@@ -22,6 +22,11 @@ public struct SiteLayers: Sendable {
     (self.indices, count) = (indices, blocks.count)
   }
 
+  /// The number of the block in the model that a module path names first; nil if it names none.
+  public static func block(of site: String) -> Int? {
+    site.split(separator: ".").lazy.compactMap { Int($0) }.first
+  }
+
   /// The block of a site.
   public subscript(pair: FactorPair) -> Int { indices[pair.site] ?? 0 }
 }

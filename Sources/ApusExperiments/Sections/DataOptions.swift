@@ -59,8 +59,33 @@ public struct DataOptions: OptionGroup, Equatable {
   public var testShare = 0.2
   /// Share of each client's rows for validation, in 0..<1.
   public var validationShare = 0.0
+  /// Rows that the server has too, for methods that train there.
+  public var publicRows = PublicRows()
 
   public init() {}
+
+  /// Rows that belong to no client.
+  public struct PublicRows: OptionGroup, Equatable {
+    /// File of the rows, or several with `*` in their name; nothing if the server has none.
+    public var file: String?
+    /// Format of the file.
+    public var source = Source.jsonl
+    /// Names of its columns or fields.
+    public var columns = Columns()
+    /// Rows that are read at most; nothing for all.
+    public var limit: Int?
+
+    public init() {}
+
+    public func validate() throws(ApusError) {
+      try require(
+        source != .debianPackages, "source", "debian-packages are the clients' own rows",
+        remedy: "Choose jsonl, csv or tsv")
+      try require(
+        limit.map { $0 >= 1 } ?? true, "limit", "\(limit ?? 0) leaves no row",
+        remedy: "Give a number ≥ 1, or leave it out")
+    }
+  }
 
   /// Names of columns or fields.
   public struct Columns: OptionGroup, Equatable {

@@ -24,6 +24,7 @@ struct ClientApp: Sendable {
     // A Python app declares its defaults in its pyproject.toml; Apus has them in the experiment.
     let values =
       frame == nil && greeting == nil ? input.context.runConfig : input.run.overrideConfig
+    try RunOverrides.requireLocal(values)
     let site = try await sites.site(RunOverrides.assignments(values))
     let client = try Self.client(of: input.context.nodeConfig, at: site)
     if let greeting {
@@ -64,7 +65,8 @@ struct ClientApp: Sendable {
   ) async throws -> FlowerContent {
     let place = "\(type), \(client.id)"
     let brief = try ArrayContent.brief(content, at: place).encoded()
-    let number = content.config[ArrayContent.roundKey]?.int ?? 1
+    let number = try PeerNumber.count(
+      content.config[ArrayContent.roundKey]?.double ?? 1, at: "\(place), \(ArrayContent.roundKey)")
     let round = Round(
       index: max(0, number - 1), total: max(site.rounds, number),
       root: RandomStream(seed: site.seed))

@@ -82,7 +82,8 @@ public struct FlowerClient: Sendable {
       let transfer = MessageTransfer(
         session: session, node: input.context.nodeID, run: input.run.runID)
       let metadata = announced.envelope.metadata
-      report("\(session.api.wire.address): \(metadata.messageType), round \(metadata.groupID)")
+      let what = "\(metadata.messageType), round \(metadata.groupID)".asPeerText
+      report("\(session.api.wire.address): \(what)")
       let clock = ContinuousClock.now
       let payload = await answer(announced, input: input, transfer)
       let seconds = (ContinuousClock.now - clock) / .seconds(1)
@@ -114,7 +115,7 @@ public struct FlowerClient: Sendable {
           remedy: "See the server's log")
       }
     } catch {
-      let reason = Task.isCancelled ? "the client was stopped" : "\(error)"
+      let reason = Task.isCancelled ? "the client was stopped" : "\(error)".asPeerText
       report(reason)
       return .error(FlowerFailure(code: FlowerFailure.appRaised, reason: reason))
     }

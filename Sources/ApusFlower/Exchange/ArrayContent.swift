@@ -43,7 +43,8 @@ enum ArrayContent {
 
   /// The update in a reply to `train`.
   ///
-  /// - Throws: ``ApusError`` `.invalidMessage` if it has no arrays or no `num-examples`.
+  /// - Throws: ``ApusError`` `.invalidMessage` if it has no arrays, or no `num-examples` that is a
+  ///   count.
   static func update(_ content: FlowerContent, at place: String) throws(ApusError) -> Message {
     var values = content.metrics
     guard let count = values.removeValue(forKey: countKey)?.double else {
@@ -51,7 +52,8 @@ enum ArrayContent {
         .invalidMessage, at: "\(place), metrics", "there is no \(countKey)",
         remedy: "Put the number of training examples into the MetricRecord")
     }
-    var message = Message(tensors: try tensors(of: content, at: place), sampleCount: Int(count))
+    let samples = try PeerNumber.count(count, at: "\(place), metrics, \(countKey)")
+    var message = Message(tensors: try tensors(of: content, at: place), sampleCount: samples)
     if let loss = values.removeValue(forKey: "train_loss") { message.fields["loss"] = loss }
     for (name, value) in values where message.fields[name] == nil { message.fields[name] = value }
     return message

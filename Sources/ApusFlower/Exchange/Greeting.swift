@@ -6,8 +6,7 @@ import Foundation
 /// How the server finds out which client is behind a node, and that both run one experiment.
 ///
 /// The server tells its settings; the client compares, names the first that differs, and tells
-/// only its place, its name and its number of rows. Paths and other facts of the client's machine
-/// stay there.
+/// only its place, its name and its number of rows. Paths stay on their machines, either way.
 struct Greeting: Sendable {
   /// Flower's type of the message.
   static let messageType = "query.apus"
@@ -21,7 +20,7 @@ struct Greeting: Sendable {
 
   /// As the server sends it.
   var content: FlowerContent {
-    let values = settings.sorted { $0.key < $1.key }
+    let values = settings.sorted { $0.key < $1.key }.filter { !Self.local.contains($0.key) }
       .map { (name: $0.key, value: FieldValue.string($0.value)) }
     return FlowerContent([
       (Self.key, .config([("seed", .string("\(seed)"))])), ("settings", .config(values)),
@@ -94,13 +93,15 @@ struct Introduction: Sendable {
   init(_ content: FlowerContent) throws(ApusError) {
     let values = content.config
     guard content.records.contains(where: { $0.name == Self.key }),
-      let index = values["partition-id"]?.int, let count = values["num-examples"]?.int
+      let index = values["partition-id"]?.int, let rows = values["num-examples"]?.double
     else {
       throw ApusError(
         .invalidMessage, at: "greeting", "the node did not introduce itself",
         remedy: "Run \"apus flower client\" behind it, or give the server --clients arrays")
     }
-    self.init(index: index, name: values["name"]?.string ?? "client \(index)", sampleCount: count)
+    self.init(
+      index: index, name: (values["name"]?.string ?? "client \(index)").asPeerText,
+      sampleCount: try PeerNumber.count(rows, at: "greeting, num-examples"))
   }
 
   var content: FlowerContent {

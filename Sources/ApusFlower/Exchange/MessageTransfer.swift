@@ -20,7 +20,7 @@ struct MessageTransfer: Sendable {
   /// - Returns: The id under which an answer will come.
   /// - Throws: ``ApusError`` `.runState` if Flower does not take the message or an object of it.
   func push(_ message: FlowerMessage) async throws -> String {
-    let packed = PackedMessage(message)
+    let packed = try PackedMessage(message)
     let announced = try await session.announce(packed)
     guard !announced.id.isEmpty else {
       throw ApusError(
@@ -42,11 +42,12 @@ struct MessageTransfer: Sendable {
 
   /// Gets the rest of an announced message, and lets Flower forget it.
   ///
-  /// - Throws: ``ApusError`` `.invalidMessage` if an object is gone, damaged or never comes.
+  /// - Throws: ``ApusError`` `.invalidMessage` if an object is gone, damaged or never comes, or if the
+  ///   message is larger than a machine should have to hold.
   func pull(_ announced: AnnouncedMessage) async throws -> FlowerMessage {
     let gathered = Gathered()
     try await eachOf(PackedMessage.order(of: announced.tree)) { id in
-      await gathered.add(try await pull(id))
+      try await gathered.add(try await pull(id))
     }
     let message = try FlowerMessage(announced.envelope, objects: await gathered.objects)
     try await session.confirm(announced.envelope.metadata.messageID, node: node, run: run)
@@ -82,7 +83,15 @@ struct MessageTransfer: Sendable {
 
   private actor Gathered {
     private(set) var objects: [String: StoredObject] = [:]
+    private var count = 0
 
-    func add(_ object: StoredObject) { objects[object.id] = object }
+    func add(_ object: StoredObject) throws(ApusError) {
+      objects[object.id] = object
+      count += object.body.count
+      guard count <= PackedMessage.limit else {
+        throw StoredObject.error(
+          object.id, "its message has more than \(PackedMessage.limit) bytes")
+      }
+    }
   }
 }

@@ -1,3 +1,4 @@
+import ApusBase
 import Foundation
 
 /// What `flwr run --run-config` says, as settings of an experiment.
@@ -9,6 +10,21 @@ enum RunOverrides {
     "num-server-rounds": "federation.rounds", "local-epochs": "training.local-epochs",
     "batch-size": "training.batch-size", "learning-rate": "training.learning-rate",
   ]
+
+  /// What a client reads is decided on its own machine.
+  private static let reserved = ["apus.data.", "apus.model."]
+
+  /// Makes sure that a run does not decide which files of this machine are read, and how.
+  ///
+  /// - Throws: ``ApusError`` `.invalidConfig` for the first setting that it has no say in.
+  static func requireLocal(_ values: [String: Flwr_Proto_Scalar]) throws(ApusError) {
+    for key in values.keys.sorted() where reserved.contains(where: { key.hasPrefix($0) }) {
+      throw ApusError(
+        .invalidConfig, at: "--run-config, \(key)",
+        "a run cannot set what the clients' machines read",
+        remedy: "Set it in the experiment file of every machine")
+    }
+  }
 
   /// Assignments such as `federation.rounds=3`, in order of the keys.
   static func assignments(_ values: [String: Flwr_Proto_Scalar]) -> [String] {

@@ -22,6 +22,9 @@ struct FlowerArray: Sendable, Equatable {
   /// Bytes without a meaning for NumPy: an encoded message.
   init(bytes: Data) { self.init(dtype: "uint8", shape: [bytes.count], elements: bytes) }
 
+  /// As many as NumPy and libtorch allow.
+  private static let dimensions = 64
+
   private static let descriptions = [
     "float64": "<f8", "float32": "<f4", "float16": "<f2", "int64": "<i8", "int32": "<i4",
     "int16": "<i2", "int8": "|i1", "uint8": "|u1", "bool": "|b1",
@@ -56,8 +59,8 @@ struct FlowerArray: Sendable, Equatable {
 
   /// Reads a NumPy file.
   ///
-  /// - Throws: ``ApusError`` `.invalidMessage` for a dtype that has no name here, elements in
-  ///   Fortran's order or too few of them.
+  /// - Throws: ``ApusError`` `.invalidMessage` for a dtype that has no name here, or too few or too
+  ///   many elements for the shape.
   init(npy bytes: Data, at place: String) throws(ApusError) {
     func error(_ problem: String) -> ApusError {
       ApusError(
@@ -79,8 +82,10 @@ struct FlowerArray: Sendable, Equatable {
     guard let sizes = Self.value("shape", in: header, between: "(", and: ")") else {
       throw error("the NumPy header has no shape")
     }
-    let shape = sizes.split(separator: ",").compactMap {
-      Int($0.trimmingCharacters(in: .whitespaces))
+    let lengths = sizes.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+    let shape = lengths.compactMap { Int($0) }
+    guard shape.count == lengths.count, shape.count <= Self.dimensions else {
+      throw error("the NumPy header has the shape (\(sizes.prefix(80)))")
     }
     let width = Int(description.dropFirst(2)) ?? 0
     let (count, overflows) = shape.reduce((width, false)) { product, size in
@@ -91,6 +96,9 @@ struct FlowerArray: Sendable, Equatable {
       throw error("\(bytes.count - start) bytes do not fill shape \(shape) of \(dtype)")
     }
     let elements = bytes[start...]
+    guard dtype != "bool" || elements.allSatisfy({ $0 <= 1 }) else {
+      throw error("a truth value is neither 0 nor 1")
+    }
     let isTransposed = header.contains("'fortran_order': True") && shape.count > 1
     self.init(
       dtype: dtype, shape: shape,

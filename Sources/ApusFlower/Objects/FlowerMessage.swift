@@ -66,7 +66,13 @@ struct FlowerMessage: Sendable {
 /// An error that came instead of an answer.
 struct FlowerFailure: Sendable, Equatable {
   let code: Int
+  /// What the sender said; never more than a line.
   let reason: String
+
+  init(code: Int, reason: String) {
+    self.code = code
+    self.reason = reason.asPeerText
+  }
 
   /// The app ran and threw.
   static let appRaised = 2

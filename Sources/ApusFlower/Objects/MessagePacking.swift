@@ -13,7 +13,9 @@ struct PackedMessage: Sendable {
   let objects: [String: StoredObject]
 
   /// Takes a message apart.
-  init(_ message: FlowerMessage) {
+  ///
+  /// - Throws: What SwiftProtobuf throws if a record is too large for a message of Protobuf.
+  init(_ message: FlowerMessage) throws {
     var objects: [String: StoredObject] = [:]
     func store(
       _ kind: StoredObject.Kind, _ children: [Flwr_Proto_ObjectTree], _ body: Data
@@ -66,21 +68,22 @@ struct PackedMessage: Sendable {
       children = [
         store(
           .recordDict,
-          named: content.records.compactMap { name, record in
-            (try? store(record)).map { (name, $0) }
-          })
+          named: try content.records.map { name, record in (name, try store(record)) })
       ]
     case .error(let failure):
       head.error.code = Int64(failure.code)
       head.error.reason = failure.reason
     }
-    tree = store(.message, children, (try? head.serializedData()) ?? Data())
+    tree = store(.message, children, try head.serializedData())
     var envelope = head
     envelope.metadata.messageID = tree.objectID
     if children.first != nil { envelope.content = Flwr_Proto_RecordDict() }
     self.envelope = envelope
     self.objects = objects
   }
+
+  /// Bytes of a message that are taken in, at most: a machine has to hold them.
+  static let limit = 1 << 32
 
   /// Ids with children before their parents, each once.
   static func order(of tree: Flwr_Proto_ObjectTree) -> [String] {
@@ -123,7 +126,8 @@ extension FlowerMessage {
     var content = FlowerContent()
     for (name, id) in try dictionary.names() {
       let record = try object(id)
-      content.records.append((name, try record.record { (id) throws(ApusError) in try object(id) }))
+      content.records.append(
+        (name, try record.record { (id, kind) throws(ApusError) in try object(id, kind) }))
     }
     self.init(metadata, .content(content))
   }
@@ -138,13 +142,16 @@ extension StoredObject {
     return names
   }
 
-  fileprivate func record(
-    _ find: (String) throws(ApusError) -> StoredObject
-  ) throws(ApusError) -> FlowerContent.Record {
+  /// Finds an object of a kind by its id.
+  fileprivate typealias Find = (String, Kind) throws(ApusError) -> StoredObject
+
+  fileprivate func record(_ find: Find) throws(ApusError) -> FlowerContent.Record {
     switch kind {
     case .arrayRecord:
       var arrays: [(name: String, array: FlowerArray)] = []
-      for (name, id) in try names() { arrays.append((name, try find(id).array(name, find))) }
+      for (name, id) in try names() {
+        arrays.append((name, try find(id, .array).array(name, find)))
+      }
       return .arrays(arrays)
     case .metricRecord:
       guard let record = try? Flwr_Proto_MetricRecord(serializedBytes: body) else { break }
@@ -157,22 +164,27 @@ extension StoredObject {
     throw Self.error(id, "a \(kind.rawValue) stands where a record should")
   }
 
-  private func array(
-    _ name: String, _ find: (String) throws(ApusError) -> StoredObject
-  ) throws(ApusError) -> FlowerArray {
+  private func array(_ name: String, _ find: Find) throws(ApusError) -> FlowerArray {
     let json = try JSONNode(parsing: Data(body), file: "Flower array \(name)")
     let kind = try json["stype"].string()
     guard kind == "numpy.ndarray" else {
       throw Self.error(id, "array \(name) is serialized as \(kind)")
     }
-    var file = Data()
+    var chunks: [Data] = []
     for index in try json["arraychunk_ids"].array() {
       let place = try index.int()
       guard children.indices.contains(place) else {
         throw Self.error(id, "array \(name) lacks chunk \(place)")
       }
-      file.append(try find(children[place]).body)
+      chunks.append(try find(children[place], .arrayChunk).body)
     }
+    // A chunk may be named many times, so a small message could claim any size.
+    let count = chunks.reduce(0) { $0 + $1.count }
+    guard count <= PackedMessage.limit else {
+      throw Self.error(id, "array \(name) has \(count) bytes, more than \(PackedMessage.limit)")
+    }
+    var file = Data(capacity: count)
+    for chunk in chunks { file.append(chunk) }
     return try FlowerArray(npy: file, at: "Flower array \(name)")
   }
 }

@@ -23,7 +23,8 @@ public struct FlowerConnection: Sendable {
     _ address: String, rootCertificates: URL? = nil, secretFile: URL? = nil
   ) throws(ApusError) {
     let parts = address.split(separator: ":")
-    guard parts.count >= 2, let port = Int(parts[parts.count - 1]), (1...65_535).contains(port)
+    guard parts.count >= 2, !address.contains("/"), let port = Int(parts[parts.count - 1]),
+      (1...65_535).contains(port)
     else {
       throw ApusError(
         .invalidConfig, at: "address \(address)", "it is no host and port",

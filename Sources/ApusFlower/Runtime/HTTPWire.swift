@@ -13,6 +13,9 @@ struct HTTPWire: RuntimeWire {
   private let client: HTTPClient
   private let traffic: FlowerTraffic
 
+  /// Flower's chunks have five million bytes, but other senders may choose.
+  private static let longestAnswer = 1 << 30
+
   /// Calls `body` with a wire, and closes its connections afterwards.
   ///
   /// - Parameters:
@@ -63,11 +66,16 @@ struct HTTPWire: RuntimeWire {
     if request.needsFreshConnection { http.headers.add(name: "connection", value: "close") }
     do {
       let response = try await client.execute(http, timeout: .seconds(300))
-      let body = try await response.body.collect(upTo: 1 << 30)
+      let body = try await response.body.collect(upTo: Self.longestAnswer)
       traffic.add(sent: request.body?.count ?? 0, received: body.readableBytes)
       return WireAnswer(status: Int(response.status.code), body: Data(buffer: body))
     } catch let error as CancellationError {
       throw error
+    } catch is NIOTooManyBytesError {
+      throw ApusError(
+        .invalidMessage, at: address,
+        "its answer to \(request.path) has more than \(Self.longestAnswer) bytes",
+        remedy: "Send large arrays in chunks, as Flower does")
     } catch {
       try Task.checkCancellation()
       throw Self.isAboutTrust(error) ? WireFailure.untrusted(error) : .unreachable(error)
@@ -75,6 +83,8 @@ struct HTTPWire: RuntimeWire {
   }
 
   private static func isAboutTrust(_ error: any Error) -> Bool {
+    // A server that is killed says no goodbye; that is no question of trust.
+    if case NIOSSLError.uncleanShutdown = error { return false }
     if error is NIOSSLError || error is NIOSSLExtraError || error is BoringSSLError { return true }
     return "\(error)".contains("SSL")
   }

@@ -1,4 +1,5 @@
 import ApusBase
+import AsyncHTTPClient
 import Foundation
 import SwiftProtobuf
 
@@ -15,6 +16,8 @@ struct RuntimeAPI: Sendable {
 
   private static let prefix = "/v1/runtime/"
   private static let longestPause = 20.0
+  /// So often in a row a connection is closed without a word, until TLS is taken to be the reason.
+  private static let closingsOfTLS = 3
 
   /// Waits until the other side is up, and checks its version.
   ///
@@ -31,9 +34,14 @@ struct RuntimeAPI: Sendable {
     pause: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
   ) async throws -> RuntimeAPI {
     var hasReported = false
+    var closings = 0
     while true {
       do {
         let answer = try await wire.send(WireRequest(path: "/openapi.json"))
+        guard !RuntimeRefusal.passing.contains(answer.status) else {
+          throw WireFailure.unreachable(
+            RuntimeRefusal(answer, call: "start", address: wire.address))
+        }
         let version = try FlowerVersion(openAPI: answer.body, address: wire.address)
         return RuntimeAPI(
           wire: wire, version: version, signature: secret.map { TaskSignature(secret: $0) },
@@ -41,7 +49,9 @@ struct RuntimeAPI: Sendable {
       } catch WireFailure.untrusted(let cause) {
         throw untrusted(wire, cause)
       } catch WireFailure.unreachable(let cause) {
-        if "\(cause)".contains("remoteConnectionClosed") { throw plain(wire, cause) }
+        // A server that is just ending closes connections, too, but not time after time.
+        closings = (cause as? HTTPClientError) == .remoteConnectionClosed ? closings + 1 : 0
+        guard closings < closingsOfTLS else { throw plain(wire, cause) }
         if !hasReported { report("\(wire.address): nobody answers yet; waiting") }
         hasReported = true
         try await pause(.seconds(1))
@@ -85,8 +95,8 @@ struct RuntimeAPI: Sendable {
   ///   - once: Whether repeating the call would lose something.
   ///   - attempts: How often to try if nobody answers; as often as it takes by default.
   /// - Returns: The answer.
-  /// - Throws: ``RuntimeRefusal`` if the other side answers with an error; ``ApusError`` `.runState` if a call
-  ///   got no answer that may not be repeated, or not any more.
+  /// - Throws: ``RuntimeRefusal`` if the other side answers with an error; ``ApusError`` `.runState`
+  ///   if the answer makes no sense, or if none came to a call that may not be repeated.
   func call<Answer: SwiftProtobuf.Message>(
     _ name: String, _ request: some SwiftProtobuf.Message, _ answer: Answer.Type,
     token: String? = nil, once: Bool = false, attempts: Int = .max
@@ -104,7 +114,7 @@ struct RuntimeAPI: Sendable {
       }
       do {
         let reply = try await wire.send(wireRequest)
-        if reply.status == 200 { return try Answer(serializedBytes: reply.body) }
+        if reply.status == 200 { return try decoded(reply.body, name) }
         let refusal = RuntimeRefusal(reply, call: name, address: wire.address)
         guard refusal.isPassing else { throw refusal }
       } catch WireFailure.untrusted(let cause) {
@@ -118,6 +128,16 @@ struct RuntimeAPI: Sendable {
       }
       try await pause(.seconds(delay))
       (delay, attempt) = (min(2 * delay, Self.longestPause), attempt + 1)
+    }
+  }
+
+  private func decoded<Answer: SwiftProtobuf.Message>(
+    _ body: Data, _ name: String
+  ) throws(ApusError) -> Answer {
+    do { return try Answer(serializedBytes: body) } catch {
+      throw ApusError(
+        .runState, at: wire.address, "the answer to \(name) makes no sense",
+        remedy: "See Flower's own log, and what stands between the two machines", cause: error)
     }
   }
 }

@@ -17,13 +17,15 @@ struct RuntimeRefusal: Error, CustomStringConvertible {
     status = answer.status
     code = (try? json?["code"].int()) ?? 0
     detail =
-      (try? json?["detail"].string()) ?? String(decoding: answer.body.prefix(200), as: UTF8.self)
+      ((try? json?["detail"].string()) ?? String(decoding: answer.body.prefix(200), as: UTF8.self))
+      .asPeerText
     self.call = call
     self.address = address
   }
 
-  /// Whether the server behind the address is only out of reach for now.
-  var isPassing: Bool { [502, 503, 504].contains(status) }
+  /// What is answered while the server behind the address is out of reach for now.
+  static let passing = [502, 503, 504]
+  var isPassing: Bool { Self.passing.contains(status) }
 
   /// Whether the task's token is dead: the run was stopped, or the SuperLink forgot it.
   var endsTask: Bool { status == 401 || status == 403 }

@@ -10,7 +10,7 @@ protocol RuntimeWire: Sendable {
 
   /// Sends a request and waits for the answer.
   ///
-  /// - Throws: ``WireFailure`` if no answer came.
+  /// - Throws: ``WireFailure`` if no answer came; ``ApusError`` `.invalidMessage` if it is too large.
   func send(_ request: WireRequest) async throws -> WireAnswer
 }
 

@@ -48,7 +48,7 @@ struct FlowerLink: Sendable {
 
   /// Looks after nodes that come and go, until cancelled.
   func watchNodes(_ session: TaskSession) async throws {
-    try await withThrowingTaskGroup(of: Void.self) { group in
+    try await withThrowingDiscardingTaskGroup { group in
       while true {
         if let nodes = try await passing({ try await session.nodes() }) {
           let online = nodes.filter { $0.status == "online" }.map(\.nodeID)

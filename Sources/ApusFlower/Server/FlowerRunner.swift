@@ -1,3 +1,4 @@
+import ApusBase
 public import ApusCore
 public import ApusSimulation
 public import Foundation
@@ -38,7 +39,8 @@ public struct FlowerRunner: ClientRunner {
     switch link.dialect {
     case .apus:
       let frame = try WorkerFrame.train(client, brief: brief, round: round, state: state)
-      return try await link.exchange(frame, "train.apus", client, round, place).clientAnswer()
+      let answer = try await link.exchange(frame, "train.apus", client, round, place)
+      return try Self.plainly { try answer.clientAnswer() }
     case .arrays:
       let message = try Message(encoded: brief, at: place)
       let reply = try await link.ask(
@@ -56,12 +58,22 @@ public struct FlowerRunner: ClientRunner {
     case .apus:
       let frame = try WorkerFrame.evaluate(
         client, brief: brief, split: split, round: round, state: state)
-      return try await link.exchange(frame, "evaluate.apus", client, round, place).numbers()
+      let answer = try await link.exchange(frame, "evaluate.apus", client, round, place)
+      return try Self.plainly { try answer.numbers() }
     case .arrays:
       let message = try Message(encoded: brief, at: place)
       let reply = try await link.ask(
         ArrayContent.instruction(message, round: round.index), "evaluate", client, round, place)
       return reply.metrics.compactMapValues(\.double).filter { $0.key != ArrayContent.countKey }
+    }
+  }
+
+  /// Throws what a client threw, in words that a terminal may show.
+  private static func plainly<Answer>(_ answer: () throws -> Answer) throws -> Answer {
+    do { return try answer() } catch let error as ApusError {
+      throw ApusError(
+        error.code, at: error.location.asPeerText, error.problem.asPeerText,
+        remedy: error.remedy.asPeerText)
     }
   }
 

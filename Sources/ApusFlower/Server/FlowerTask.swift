@@ -15,6 +15,8 @@ public final class FlowerTask: Sendable {
   let session: TaskSession
   let input: Flwr_Proto_PullTaskInputResponse
   private let log: LogSpool
+  /// A greeting that got lost with a SuperNode is missed after this time, and sent again.
+  private static let greetingPatience = Duration.seconds(300)
   private let report: @Sendable (String) -> Void
 
   init(
@@ -54,12 +56,13 @@ public final class FlowerTask: Sendable {
     let mailbox = Mailbox(
       MessageTransfer(session: session, node: FlowerMessage.serverNode, run: runID))
     let greeting = site.greeting
+    let patience = min(deadline, Self.greetingPatience)
     let greet: Roster.Greet = { node in
       let content = try await mailbox.ask(
         FlowerMessage(
           Greeting.messageType, to: node, from: info, group: "0",
-          lifetime: deadline / .seconds(1), content: greeting.content),
-        by: .now + deadline, place: "node \(node)")
+          lifetime: patience / .seconds(1), content: greeting.content),
+        by: .now + patience, place: "node \(node)")
       return try Introduction(content)
     }
     let tell: @Sendable (String) -> Void = { [self] line in

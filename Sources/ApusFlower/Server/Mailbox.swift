@@ -5,14 +5,8 @@ import Foundation
 ///
 /// One loop asks Flower for all of them at once; each answer then finds its way to whoever waits.
 actor Mailbox {
-  private struct Waiting {
-    let continuation: CheckedContinuation<AnnouncedMessage, any Error>
-    let deadline: ContinuousClock.Instant
-    let place: String
-  }
-
   private let transfer: MessageTransfer
-  private var waiting: [String: Waiting] = [:]
+  private var waiting: [String: CheckedContinuation<AnnouncedMessage, any Error>] = [:]
 
   init(_ transfer: MessageTransfer) { self.transfer = transfer }
 
@@ -20,7 +14,7 @@ actor Mailbox {
   ///
   /// - Parameters:
   ///   - instruction: What to send.
-  ///   - deadline: When to stop waiting.
+  ///   - deadline: When to give up, be it in sending, waiting or fetching.
   ///   - place: Round and client, for errors.
   /// - Returns: What the answer carries.
   /// - Throws: ``ApusError``: `.runState` if no answer came or an error came instead,
@@ -29,9 +23,17 @@ actor Mailbox {
     _ instruction: FlowerMessage, by deadline: ContinuousClock.Instant, place: String
   ) async throws -> FlowerContent {
     do {
-      let id = try await transfer.push(instruction)
-      let announced = try await answer(to: id, by: deadline, place: place)
-      switch try await transfer.pull(announced).payload {
+      let answer = try await firstOf(
+        body: {
+          try await self.transfer.pull(self.answer(to: self.transfer.push(instruction)))
+        },
+        beside: [
+          {
+            try await Task.sleep(until: deadline, clock: .continuous)
+            throw Self.late(place)
+          }
+        ])
+      switch answer.payload {
       case .content(let content): return content
       case .error(let failure):
         throw ApusError(
@@ -44,14 +46,12 @@ actor Mailbox {
     }
   }
 
-  private func answer(
-    to id: String, by deadline: ContinuousClock.Instant, place: String
-  ) async throws -> AnnouncedMessage {
+  private func answer(to id: String) async throws -> AnnouncedMessage {
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         // Checked here, where no cancelling can come between it and the dictionary.
         if Task.isCancelled { return continuation.resume(throwing: CancellationError()) }
-        waiting[id] = Waiting(continuation: continuation, deadline: deadline, place: place)
+        waiting[id] = continuation
       }
     } onCancel: {
       Task { await self.drop(id) }
@@ -59,27 +59,22 @@ actor Mailbox {
   }
 
   private func drop(_ id: String) {
-    waiting.removeValue(forKey: id)?.continuation.resume(throwing: CancellationError())
+    waiting.removeValue(forKey: id)?.resume(throwing: CancellationError())
   }
 
-  /// Looks once for answers, and gives up on those that are overdue.
+  /// Looks once for answers.
   func look() async throws {
-    let now = ContinuousClock.now
-    for (id, entry) in waiting where entry.deadline < now {
-      waiting[id] = nil
-      entry.continuation.resume(throwing: Self.late(entry.place))
-    }
     guard !waiting.isEmpty else { return }
     for announced in try await transfer.session.messages(waiting.keys.sorted()) {
       let id = announced.envelope.metadata.replyToMessageID
       // A second answer, or one that nobody waits for any more, has no place to go.
-      waiting.removeValue(forKey: id)?.continuation.resume(returning: announced)
+      waiting.removeValue(forKey: id)?.resume(returning: announced)
     }
   }
 
   /// Ends all waiting.
   func close(_ error: any Error) {
-    for entry in waiting.values { entry.continuation.resume(throwing: error) }
+    for continuation in waiting.values { continuation.resume(throwing: error) }
     waiting = [:]
   }
 

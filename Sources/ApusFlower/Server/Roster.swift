@@ -11,7 +11,9 @@ actor Roster {
   private let clients: Int
   private var nodes: [Int: UInt64] = [:]
   private var online: Set<UInt64> = []
-  private var asked: [UInt64: ContinuousClock.Instant] = [:]
+  /// Nodes that are being asked, and when others that were did not introduce themselves.
+  private var pending: Set<UInt64> = []
+  private var silent: [UInt64: ContinuousClock.Instant] = [:]
   private var greeted: Set<UInt64> = []
   private var introductions: [Int: Introduction] = [:]
 
@@ -41,10 +43,10 @@ actor Roster {
       return []
     }
     let clock = ContinuousClock.now
-    let due = now.filter { node in
-      !greeted.contains(node) && asked[node].map { clock - $0 > Self.patience } ?? true
+    let due = now.subtracting(greeted).subtracting(pending).filter { node in
+      silent[node].map { clock - $0 > Self.patience } ?? true
     }
-    for node in due { asked[node] = clock }
+    pending.formUnion(due)
     return due.sorted()
   }
 
@@ -63,6 +65,7 @@ actor Roster {
   /// Asks a node who it is, and gives it its place.
   func welcome(_ node: UInt64) async {
     guard let greet else { return }
+    defer { pending.remove(node) }
     do {
       let introduction = try await greet(node)
       greeted.insert(node)
@@ -78,6 +81,7 @@ actor Roster {
     } catch is CancellationError {
       return
     } catch {
+      silent[node] = .now
       report("\(error)")
     }
   }

@@ -57,7 +57,7 @@ public struct Local: FederatedMethod {
       return try await setting.trainer.evaluate(split)
     }
 
-    func ownAdapter(beside brief: Message) -> NamedTensors? { personal.values }
+    func ownAdapter(beside brief: Message, round: Round) -> NamedTensors? { personal.values }
 
     var snapshot: Snapshot { personal.snapshot }
 

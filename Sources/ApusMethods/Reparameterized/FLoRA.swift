@@ -7,8 +7,9 @@ import ApusTorch
 /// Aₛ = [p₁A₁; …; p_KA_K] under Bₛ = [B₁, …, B_K] has the product Σ pₖBₖAₖ exactly, for clients of
 /// any ranks. All sides add s·BₛAₛ to the frozen weight, kept as a base delta in float32 beside the
 /// published weights, and every client starts the next round with a fresh adapter; what is learned
-/// lives in W alone. s is part of the stack's weights. A head, if it trains, is averaged; the server
-/// optimizer acts on it only.
+/// lives in W alone. s is part of the stack's weights, and the same for all ranks, as in the paper
+/// alpha grows with the rank. A head, if it trains, is averaged; the server optimizer acts on it
+/// only.
 ///
 /// The stack shows every client's factors to all clients.
 ///
@@ -34,13 +35,22 @@ public struct FLoRA: FederatedMethod {
     return training
   }
 
-  public typealias Options = NoOptions
+  /// What can be chosen beside local training and aggregation.
+  public struct Options: MethodOptions {
+    /// The ranks of the clients; one scaling holds for all.
+    public var ranks = ClientRanks()
+    public init() {}
+  }
 
-  public init(_ options: NoOptions) {}
+  private let options: Options
+
+  public init(_ options: Options) { self.options = options }
 
   public func client(_ setting: ClientSetting) -> any ClientHalf { Client(setting: setting) }
 
-  public func server(_ setting: ServerSetting) -> any ServerHalf { Server(setting) }
+  public func server(_ setting: ServerSetting) -> any ServerHalf {
+    Server(setting, ranks: options.ranks)
+  }
 
   private struct Client: ClientHalf {
     let setting: ClientSetting
@@ -49,7 +59,8 @@ public struct FLoRA: FederatedMethod {
     mutating func train(on brief: Message, round: Round) async throws -> Message {
       let random = round.random(of: setting.id)
       try open(brief)  // 1. W ← W + s·BₛAₛ
-      try setting.trainer.load(freshFactors(random.substream("lora_A")))  // 2. new Aₖ, Bₖ
+      try setting.trainer.load(  // 2. new Aₖ, Bₖ
+        freshFactors(random.substream("lora_A"), rank: brief.fields[FLoRA.rankKey]?.int))
       let outcome = try await setting.trainer.train(  // 3. E epochs on Dₖ, fresh optimizer
         LocalWork(of: setting, in: round, on: brief))
       var update = Message(  // 4. upload
@@ -74,16 +85,18 @@ public struct FLoRA: FederatedMethod {
       try setting.trainer.load(brief.tensors.withoutBaseDelta)
     }
 
-    /// A uniform in ±1/√d_in and B zero, of this client's own rank.
-    private func freshFactors(_ random: RandomStream) -> NamedTensors {
+    /// A uniform in ±1/√d_in and B zero, of a rank that the site can hold; nil for that of the model.
+    private func freshFactors(_ random: RandomStream, rank: Int?) -> NamedTensors {
       var fresh: [String: Tensor] = [:]
       for pair in setting.factorPairs {
         guard let a = setting.trainer.initial[pair.a], let b = setting.trainer.initial[pair.b]
         else { continue }
         var stream = random.substream(pair.site)
         let bound = 1 / Double(a.size(1)).squareRoot()
-        fresh[pair.a] = Tensor.uniform(a.shape, low: -bound, high: bound, stream: &stream)
-        fresh[pair.b] = b.zerosLike
+        let own = min(max(1, rank ?? a.size(0)), a.size(1), b.size(0))
+        fresh[pair.a] = Tensor.uniform(
+          [own, a.size(1)], low: -bound, high: bound, stream: &stream)
+        fresh[pair.b] = Tensor.zeros([b.size(0), own])
       }
       return NamedTensors(fresh)
     }
@@ -93,7 +106,11 @@ public struct FLoRA: FederatedMethod {
     mutating func restore(_ snapshot: Snapshot) throws { try base.restore(snapshot) }
   }
 
+  private static let rankKey = "rank"
+
   private struct Server: ServerHalf {
+    let setting: ServerSetting
+    let ranks: ClientRanks
     let pairs: [FactorPair]
     let fresh: NamedTensors  // factors as every client starts with them, B zero
     var head: NamedTensors
@@ -102,15 +119,17 @@ public struct FLoRA: FederatedMethod {
     var mean: WeightedMean
     var stacks: [FactoredSum]
     var totalWeight = 0.0
+    var sizes: ClientSizes
 
-    init(_ setting: ServerSetting) {
+    init(_ setting: ServerSetting, ranks: ClientRanks) {
+      (self.setting, self.ranks) = (setting, ranks)
       pairs = setting.factorPairs
-      let names = Set(pairs.flatMap { [$0.a, $0.b] })
-      fresh = setting.initial.filtered { names.contains($0) }
-      head = setting.initial.filtered { !names.contains($0) }
+      fresh = setting.initial.factors(of: pairs)
+      head = setting.initial.withoutFactors(of: pairs)
       optimizer = ServerOptimizer(setting.aggregation.server)
       mean = WeightedMean(like: head)
       stacks = pairs.map { _ in FactoredSum() }
+      sizes = ClientSizes(pairs)
     }
 
     var global: NamedTensors { fresh.merging(head).merging(base.delta.named) }
@@ -118,16 +137,22 @@ public struct FLoRA: FederatedMethod {
     func brief(for client: ClientID, round: Round) -> Message {
       var brief = Message(tensors: head)
       base.complete(&brief, for: client)
+      if ranks.rule != .equal {
+        brief.fields[FLoRA.rankKey] = .int(
+          ranks.rank(
+            of: client, adapterRank: FreshFactors(setting).adapterRank,
+            device: setting.device(client), random: setting.random))
+      }
       return brief
     }
 
     mutating func absorb(
       _ update: Message, from client: ClientID, weight: Double, round: Round
     ) throws {
-      try requireFactors(update.tensors)
+      try update.tensors.requireFactors(of: fresh.merging(head), pairs, at: "update")
       var confirmed = base
       try confirmed.confirm(update, from: client)
-      let head = update.tensors.filtered { self.head[$0] != nil }
+      let head = update.tensors.withoutFactors(of: pairs)
       try mean.absorb(head, weight: weight, at: "update")
       base = confirmed
       for (index, pair) in pairs.enumerated() {
@@ -135,31 +160,14 @@ public struct FLoRA: FederatedMethod {
         stacks[index].add(b: b, a: a, weight: weight * pair.scaling)  // 2. wₖs·Aₖ under Bₖ
       }
       totalWeight += weight
-    }
-
-    /// Factors of one rank at each site, whatever it is, and no tensor that is not expected.
-    private func requireFactors(_ update: NamedTensors) throws(ApusError) {
-      var expected = head
-      for pair in pairs {
-        let rank = update[pair.a]?.shape.first ?? 0
-        guard rank >= 1, let a = fresh[pair.a], let b = fresh[pair.b] else {
-          throw ApusError(
-            .shapeMismatch, at: "update, \(pair.a)", "the factor is missing or empty",
-            remedy: "Send A and B of every site")
-        }
-        expected[pair.a] = a.shape == [rank, a.size(1)] ? a : Tensor.zeros([rank, a.size(1)])
-        expected[pair.b] = b.shape == [b.size(0), rank] ? b : Tensor.zeros([b.size(0), rank])
-      }
-      try update.requireShapes(of: expected, at: "update")
-      if let name = update.mapValues({ $0.to(.float32) }).firstNonFinite {
-        throw ApusError(
-          .nonFinite, at: "update, \(name)", "the update holds NaN or infinity",
-          remedy: "Lower the learning rate or set clip-norm")
-      }
+      sizes.note(update.tensors, from: client)
     }
 
     mutating func finish(round: Round) throws -> Metrics {
-      defer { (stacks, totalWeight) = (pairs.map { _ in FactoredSum() }, 0) }
+      defer {
+        (stacks, totalWeight) = (pairs.map { _ in FactoredSum() }, 0)
+        sizes = ClientSizes(pairs)
+      }
       guard let average = mean.finish() else { return [:] }
       var change = BaseChange()
       for (pair, stack) in zip(pairs, stacks) {  // 1. pₖ = wₖ / Σ wⱼ
@@ -168,7 +176,7 @@ public struct FLoRA: FederatedMethod {
       }
       try base.append(change)  // 3. W ← W + s·BₛAₛ, and the next briefs bring the stack
       head = optimizer.step(head, towards: average, scale: round.stepScale)
-      return [:]
+      return sizes.metrics
     }
 
     var snapshot: Snapshot {

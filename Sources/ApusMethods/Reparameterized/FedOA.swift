@@ -151,7 +151,7 @@ public struct FedOA: FederatedMethod {
       return try await setting.trainer.evaluate(split)
     }
 
-    func ownAdapter(beside brief: Message) -> NamedTensors? {
+    func ownAdapter(beside brief: Message, round: Round) -> NamedTensors? {
       guard !own.snapshot.isEmpty else { return brief.tensors }
       return own.values.filtered(.head)
         .merging(own.values.renamed(fromAdapter: FedOA.personal))

@@ -117,14 +117,25 @@ public struct FedP2EFT: FederatedMethod {
     }
 
     func evaluate(on brief: Message, split: DataSplit, round: Round) async throws -> Metrics {
-      let trainer = setting.trainer
-      guard trainer.sampleCount > 0 else { return [:] }
+      guard try await makeModel(brief, round) else { return [:] }
+      return try await setting.trainer.evaluate(split)  // 4. measure
+    }
+
+    func ownAdapter(beside brief: Message, round: Round) async throws -> NamedTensors? {
+      guard try await makeModel(brief, round) else { return nil }
+      return setting.trainer.trainables.filtered { !TensorRoles.beside.contains(named: $0) }
+    }
+
+    /// Trains the client's own model; false without rows.
+    private func makeModel(_ brief: Message, _ round: Round) async throws -> Bool {
+      guard setting.trainer.sampleCount > 0 else { return false }
       let statistics = try await statistics()  // 1. λ, of which the largest stay
       try load(
         importance: kept(withoutGradient { StrategyGenerator(brief.tensors)(statistics) }))
       let random = round.random(of: setting.id).substream("measuring")
-      _ = try await trainer.train(work(random, round, nil, trainsImportance: false))  // 3. A and B
-      return try await trainer.evaluate(split)  // 4. measure
+      let work = work(random, round, nil, trainsImportance: false)
+      _ = try await setting.trainer.train(work)  // 3. A and B
+      return true
     }
 
     /// Names of λ, in the order of the sites.
@@ -177,24 +188,5 @@ public struct FedP2EFT: FederatedMethod {
       work.rules.clips = { !importance.contains($0) }
       return work
     }
-  }
-}
-
-extension FedP2EFT.Options {
-  /// (α_s/n)·Σ ‖B[:, j] − B⁰[:, j]‖₁/λ̃ⱼ + (α_p/n)·Σ (log λ̃ⱼ + 100·λ̃ⱼ), λ̃ being λ clamped.
-  func penalty(
-    _ phase: LocalPhase, of pairs: [FactorPair], from start: NamedTensors, rows: Double
-  ) -> Tensor? {
-    let terms = pairs.compactMap { pair -> Tensor? in
-      guard let b = phase.leaf(pair.b), let former = start[pair.b],
-        let raw = phase.leaf(ModelExtension.diagonal(besideA: pair.a))
-      else { return nil }
-      let range = StrategyGenerator.range
-      let importance = clampedStraightThrough(raw, low: range.low, high: range.high)
-      let moved = (b - former).magnitude.sum([0]) / importance
-      return moved.sum() * (significance / rows)
-        + (log(importance) + importance * 100).sum() * (sparsity / rows)
-    }
-    return terms.dropFirst().reduce(terms.first) { sum, term in sum.map { $0 + term } }
   }
 }

@@ -87,7 +87,7 @@ public struct FedSALoRA: FederatedMethod {
       try setting.trainer.load(personal.values.merging(brief.tensors))
     }
 
-    func ownAdapter(beside brief: Message) -> NamedTensors? {
+    func ownAdapter(beside brief: Message, round: Round) -> NamedTensors? {
       personal.values.merging(brief.tensors)
     }
 

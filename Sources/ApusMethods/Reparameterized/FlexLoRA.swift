@@ -146,9 +146,10 @@ public struct FlexLoRA: FederatedMethod {
         if round.stepScale != 1, let former = products.matrix(of: pair.site) {
           sum.add(matrix: former, weight: 1 - round.stepScale)
         }
-        guard let (u, v) = sum.factors else { continue }
-        whole.add(pair.site, u: u, v: v)
-        guard let parts = sum.truncated(toRank: highest) else { continue }  // 3. UΣVᵀ
+        guard let factors = sum.factors else { continue }
+        whole.add(pair.site, u: factors.u, v: factors.v)
+        guard let parts = FactoredSum.truncated(factors, toRank: highest)  // 3. UΣVᵀ
+        else { continue }
         top["\(pair.site).u"] = parts.u.to(.float32).contiguous()
         top["\(pair.site).v"] = parts.v.to(.float32).contiguous()
       }

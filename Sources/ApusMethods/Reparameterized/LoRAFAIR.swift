@@ -88,7 +88,8 @@ public struct LoRAFAIR: FederatedMethod {
     mutating func finish(round: Round) throws -> Metrics {
       defer { products = bias.sums() }
       guard var average = mean.finish() else { return [:] }  // 1. Ā, B̄
-      var metrics = products.gaps(of: average).metrics
+      let found = products.gaps(of: average)
+      var metrics = found.metrics
       for (pair, ideal) in products.ideals {
         guard let a = average[pair.a], let b = average[pair.b] else { continue }
         let correction = refinement.correction(  // 3., 4. ΔB, with Ā fixed
@@ -96,7 +97,9 @@ public struct LoRAFAIR: FederatedMethod {
           random: round.random.substream("refinement").substream(pair.site))
         average[pair.b] = (b.to(.float64) + correction).to(.float32)  // 5. B̄ + ΔB
       }
-      if let left = products.gaps(of: average).relative { metrics["remaining_bias"] = left }
+      if let left = products.gaps(of: average, beside: found).relative {
+        metrics["remaining_bias"] = left
+      }
       global = optimizer.step(global, towards: average, scale: round.stepScale)
       return metrics
     }

@@ -146,7 +146,7 @@ public struct PF2LoRA: FederatedMethod {
     }
 
     /// Both adapters as one of rank r + r̃: [B D]·[A; C].
-    func ownAdapter(beside brief: Message) -> NamedTensors? {
+    func ownAdapter(beside brief: Message, round: Round) -> NamedTensors? {
       var joined = brief.tensors
       for pair in setting.factorPairs {
         let further = pair.inAdapter(PF2LoRA.personal)

@@ -73,3 +73,22 @@ struct StrategyGenerator {
 func clampedStraightThrough(_ x: Tensor, low: Double, high: Double) -> Tensor {
   x + (x.clamped(low: low, high: high) - x).detached()
 }
+
+extension FedP2EFT.Options {
+  /// (α_s/n)·Σ ‖B[:, j] − B⁰[:, j]‖₁/λ̃ⱼ + (α_p/n)·Σ (log λ̃ⱼ + 100·λ̃ⱼ), λ̃ being λ clamped.
+  func penalty(
+    _ phase: LocalPhase, of pairs: [FactorPair], from start: NamedTensors, rows: Double
+  ) -> Tensor? {
+    let terms = pairs.compactMap { pair -> Tensor? in
+      guard let b = phase.leaf(pair.b), let former = start[pair.b],
+        let raw = phase.leaf(ModelExtension.diagonal(besideA: pair.a))
+      else { return nil }
+      let range = StrategyGenerator.range
+      let importance = clampedStraightThrough(raw, low: range.low, high: range.high)
+      let moved = (b - former).magnitude.sum([0]) / importance
+      return moved.sum() * (significance / rows)
+        + (log(importance) + importance * 100).sum() * (sparsity / rows)
+    }
+    return terms.dropFirst().reduce(terms.first) { sum, term in sum.map { $0 + term } }
+  }
+}

@@ -45,14 +45,15 @@ struct BlockStack {
     var (rows, pass) = (rows, pass)
     var inserted = 0
     var current = plan(pass.layout, 0)
-    for (index, entrance) in entrances.enumerated() {
+    for (index, entrance) in entrances.enumerated() where entrance.mode != .skipped {
+      entrance.observer?(rows)
       if entrance.adapter != nil {
         var inside = pass.scoped("layer", index)
         rows = entrance(rows, &inside, inserted: &inserted)
         pass.layout = inside.layout
         current = plan(pass.layout, inserted)
       }
-      let (plan, inside) = (current, pass.scoped("layer", index))
+      let (plan, inside) = (current, pass.scoped("layer", index).running(entrance.mode))
       let again = Recomputation(inside) { block(index, $0, plan, $1) }
       rows = again?(rows) ?? block(index, rows, plan, inside)
     }

@@ -21,7 +21,8 @@ struct CausalAttention: Sendable {
   /// K.
   let heads: Int
 
-  /// Gathers values by the likeness of queries and keys.
+  /// Gathers values by the likeness of queries and keys; without stored scores where these are
+  /// products alone, as in ``ScaledDotProduct``.
   ///
   /// - Parameters:
   ///   - queries: Rows [T, K·q·d].
@@ -44,6 +45,14 @@ struct CausalAttention: Sendable {
     }
     plan.cache?.fill(block, keys: k, values: v, heads: heads, layout: pass.layout)
     let (size, layout) = (k.size(1) / heads, plan.layout)
+    if queries.device == .cpu, prefix.adapter == nil, softCap == nil,
+      window == nil || plan.isDense
+    {
+      let packed = PackedAttention(
+        lengths: layout.lengths, keyHeads: heads, queriesPerKey: q.size(1) / k.size(1),
+        scale: scale, isCausal: true, window: window)
+      return packed(q, k, v, dropout: dropout.draws(pass, "shares")).to(queries.dtype)
+    }
     let (qs, ks, vs) = (layout.split(q), layout.split(k), layout.split(v))
     let contexts = layout.groups.indices.map { index in
       let group = layout.groups[index]

@@ -11,6 +11,8 @@ struct DecoderPlan {
   let rotation: RotaryEmbedding.Table?
   /// Where keys and values are kept for later tokens; nil in training.
   let cache: KeyValueCache?
+  /// Whether the tokens of every example stand at 0, 1, ….
+  let isDense: Bool
   /// Added to the scores of every group, by window [1 or B_g, 1, L_g·q, L_g].
   private let masks: [Int?: [Tensor]]
 
@@ -32,6 +34,7 @@ struct DecoderPlan {
     let cut = HeadLayout(layout, heads: heads, device: device)
     self.layout = cut
     self.cache = cache
+    isDense = positions == nil
     let places = positions ?? layout.lengths.map { Array(0..<$0) }
     rotation = rotary?.table(
       Tensor(places.flatMap { $0 }, shape: [layout.rowCount]).to(device: device))
@@ -54,6 +57,7 @@ struct DecoderPlan {
   ) {
     self.layout = HeadLayout(layout, heads: heads, device: device)
     self.cache = cache
+    isDense = false
     let positions = cache.nextPositions
     rotation = rotary?.table(Tensor(positions, shape: [positions.count]).to(device: device))
     masks = [:]

@@ -34,7 +34,8 @@ struct DecoderRun {
       let plan = DecoderPlan(
         step: pass.layout, heads: heads, rotary: rotary, cache: cache, device: rows.device)
       defer { cache.advance() }
-      return entrances.indices.reduce(rows) { block($1, $0, plan, pass.scoped("layer", $1)) }
+      return entrances.indices.filter { entrances[$0].mode != .skipped }
+        .reduce(rows) { block($1, $0, plan, pass.scoped("layer", $1)) }
     }
     let own = batch.statedPositions
     let stack = BlockStack(heads: heads, entrances: entrances)

@@ -25,6 +25,8 @@ struct HeadLayout: Sendable {
 
   let groups: [Group]
   let heads: Int
+  /// Tokens of each example, in the order of the rows.
+  let lengths: [Int]
   /// For each row cut into heads its place among those of all groups [T·H].
   private let placeOfRow: Tensor
   /// 1 for places with a token, 0 for padding, over all groups [Σ B_g·H·L_g, 1]; nil without.
@@ -70,6 +72,7 @@ struct HeadLayout: Sendable {
     }
     self.groups = groups
     self.heads = heads
+    self.lengths = lengths
     placeOfRow = Tensor(places, shape: [places.count]).to(device: device)
     occupied =
       groups.allSatisfy { $0.mask == nil }

@@ -4,7 +4,9 @@ internal import ApusTorch
 /// Multi-head attention over rows without padding: softmax(QKᵀ / √d + mask)·V.
 ///
 /// Everything between the projections is float32, whatever the projections are: in bfloat16 the
-/// softmax loses digits and its backward is slow on processors.
+/// softmax loses digits and its backward is slow on processors. Where scores are nothing but
+/// products, a processor computes them without padding and stores none; adapters that put keys in
+/// front and architectures that add to the scores go through padded groups.
 ///
 /// - Shapes: T rows, H heads, d head size, P prefix, D = H·d, S keys; groups as in ``HeadLayout``.
 /// - Source: Vaswani et al., arXiv 1706.03762, eq. 1.
@@ -46,6 +48,12 @@ struct ScaledDotProduct: Sendable {
     relative: RelativeScores? = nil
   ) -> Tensor {
     let seen = keyLayout ?? layout
+    if queries.device == .cpu, prefix.adapter == nil, relative == nil {
+      let packed = PackedAttention(
+        lengths: layout.lengths, keyLengths: seen.lengths, keyHeads: layout.heads,
+        scale: scale(queries.size(1) / layout.heads))
+      return packed(queries, keys, values, dropout: dropout.draws(pass, "shares"))
+    }
     let q = layout.split(queries.to(.float32))
     let k = seen.split(keys.to(.float32))
     let v = seen.split(values.to(.float32))

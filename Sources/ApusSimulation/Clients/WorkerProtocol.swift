@@ -14,8 +14,14 @@ enum WorkerRequest: Codable {
       total = round.total
     }
 
-    func round(seed: UInt64) -> Round {
-      Round(index: index, total: total, root: RandomStream(seed: seed))
+    /// The round, once its number is one: it comes from another process or machine.
+    func round(seed: UInt64) throws(ApusError) -> Round {
+      guard index >= 0, index < total, total <= 1 << 40 else {
+        throw ApusError(
+          .invalidMessage, at: "client worker", "there is no round \(index) of \(total)",
+          remedy: "Use one version of Apus on both sides")
+      }
+      return Round(index: index, total: total, root: RandomStream(seed: seed))
     }
   }
 

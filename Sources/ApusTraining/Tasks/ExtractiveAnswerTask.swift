@@ -24,7 +24,7 @@ public struct ExtractiveAnswerTask: TextTask {
   public var kind: TaskKind { .extractiveAnswer }
 
   public func loss(
-    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream
+    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream?
   ) throws(ApusError) -> Tensor {
     let batch = try rows.batch(positions, device: device)
     return TokenScorer.answerLoss(

@@ -82,7 +82,7 @@ public struct PromptedClassTask: TextTask {
   public var kind: TaskKind { .maskedLanguageModel }
 
   public func loss(
-    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream
+    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream?
   ) throws(ApusError) -> Tensor {
     crossEntropy(
       try scores(rows, positions, random: random), rows.targets(positions, device: device))

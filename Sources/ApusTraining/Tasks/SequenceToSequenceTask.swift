@@ -33,7 +33,7 @@ public struct SequenceToSequenceTask: TextTask {
   public var kind: TaskKind { .sequenceToSequence }
 
   public func loss(
-    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream
+    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream?
   ) throws(ApusError) -> Tensor {
     model.loss(
       try batch(rows, positions), labelSmoothing: options.labelSmoothing, random: random)

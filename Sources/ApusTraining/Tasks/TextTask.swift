@@ -13,11 +13,11 @@ public protocol TextTask {
   /// - Parameters:
   ///   - rows: All rows.
   ///   - positions: Those of the step.
-  ///   - random: Source of dropout.
+  ///   - random: Source of dropout; nil for none.
   /// - Returns: The loss.
   /// - Throws: ``ApusError`` `.invalidData` for rows that the model cannot read.
   func loss(
-    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream
+    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream?
   ) throws(ApusError) -> Tensor
 
   /// Sums over the rows at these positions, in evaluation; their metrics follow from
@@ -51,6 +51,6 @@ public protocol FeatureTask: TextTask {
 
 extension FeatureTask {
   public func loss(
-    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream
+    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream?
   ) throws(ApusError) -> Tensor { try run(rows, positions, random: random).loss }
 }

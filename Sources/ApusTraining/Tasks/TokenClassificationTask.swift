@@ -23,7 +23,7 @@ public struct TokenClassificationTask: TextTask {
   public var kind: TaskKind { .tokenClassification }
 
   public func loss(
-    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream
+    _ rows: TokenizedRows, _ positions: [Int], random: RandomStream?
   ) throws(ApusError) -> Tensor {
     let batch = try rows.batch(positions, device: device)
     return TokenScorer.tagLoss(

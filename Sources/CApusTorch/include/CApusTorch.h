@@ -185,10 +185,34 @@ apus_tensor apus_conv2d(
 /// Mean cross entropy of logits [N, C] and classes [N]; `ignored` rows count nothing.
 apus_tensor apus_cross_entropy(
     apus_tensor logits, apus_tensor classes, int64_t ignored, double label_smoothing, bool sum);
-/// Fused attention over [B, H, L, d]; the mask is added to the scores and may be NULL.
-apus_tensor apus_attention(
-    apus_tensor query, apus_tensor key, apus_tensor value, apus_tensor mask, double dropout,
-    bool causal, double scale);
+
+// MARK: Attention over rows without padding, on the processor (Attention.cpp)
+
+/// Examples one behind the other: queries [T, K·G·d], keys and values [S, K·d], all float32 or all
+/// bfloat16; computed in float32.
+typedef struct apus_attention_plan {
+  const int64_t *lengths;      // queries of each example
+  const int64_t *key_lengths;  // NULL for as many keys as queries
+  int64_t examples;
+  int64_t key_heads;        // K
+  int64_t queries_per_key;  // G
+  double scale;
+  bool causal;     // keys behind a query's own place are hidden
+  int64_t window;  // if causal, keys that are looked back at, the own included; 0 for all
+  double dropout;  // share of the scores that becomes zero, the others are scaled
+  uint64_t seed;   // of the dropout
+} apus_attention_plan;
+
+/// The context [T, K·G·d]; `log_sums` [T, K·G] is what the backward needs, and may be NULL.
+apus_tensor apus_attend(
+    apus_tensor queries, apus_tensor keys, apus_tensor values, const apus_attention_plan *plan,
+    apus_tensor *log_sums);
+/// Gradients of queries, keys and values, in that order.
+bool apus_attend_backward(
+    apus_tensor gradient, apus_tensor queries, apus_tensor keys, apus_tensor values,
+    apus_tensor log_sums, const apus_attention_plan *plan, apus_tensor *gradients);
+/// What the dropout multiplies the shares of one example by [K·G, queries, keys].
+apus_tensor apus_attention_mask(const apus_attention_plan *plan, int64_t example);
 
 // MARK: Linear algebra (LinearAlgebra.cpp)
 
@@ -214,6 +238,10 @@ apus_tensor apus_normal(
 apus_tensor apus_bernoulli(
     const int64_t *sizes, int64_t rank, double probability, uint64_t seed, apus_dtype dtype,
     apus_device_kind kind, int index);
+
+/// x [any shape] float32 or bfloat16, on the processor, with elements set to zero at random and the
+/// others scaled; the seed alone decides which (Dropout.cpp).
+apus_tensor apus_dropout(apus_tensor x, double probability, uint64_t seed);
 
 // MARK: Gradients (Autograd.cpp)
 
