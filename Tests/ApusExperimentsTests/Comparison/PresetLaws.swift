@@ -1,4 +1,6 @@
 import ApusBase
+import ApusCore
+import ApusDatasets
 import ApusExperiments
 import ApusMethods
 import ApusTestSupport
