@@ -21,17 +21,17 @@ struct ServerCostBench: ParsableCommand {
   var clients = [10, 50]
 
   func run() throws {
-    print("\(shape.sites) weights \(shape.size)×\(shape.size), rank \(shape.rank)")
-    print(
+    say("\(shape.sites) weights \(shape.size)×\(shape.size), rank \(shape.rank)")
+    say(
       "server halves: \(shape.factoredSites) weights measured, times multiplied by "
         + "\(shape.sites / shape.factoredSites)")
-    print("dense: one weight measured, times multiplied by \(shape.sites)")
+    say("dense: one weight measured, times multiplied by \(shape.sites)")
     let decomposition = try cell(["--dense", "--decomposition"])
-    print(
+    say(
       "one dense decomposition: \(format(decomposition.seconds)) s, "
         + "\(format(decomposition.megabytes)) MB\n")
-    print("| method | clients | s | MB | dense s | dense MB | time ratio | memory ratio |")
-    print("|---|---|---|---|---|---|---|---|")
+    say("| method | clients | s | MB | dense s | dense MB | time ratio | memory ratio |")
+    say("|---|---|---|---|---|---|---|---|")
     for method in ServerCostMethod.allCases {
       for count in clients {
         let own = try factored(method, count)
@@ -41,9 +41,14 @@ struct ServerCostBench: ParsableCommand {
           + [
             format(other.seconds / own.seconds), format(other.megabytes / own.megabytes),
           ]
-        print("| \(method.rawValue) | \(count) | \(cells.joined(separator: " | ")) |")
+        say("| \(method.rawValue) | \(count) | \(cells.joined(separator: " | ")) |")
       }
     }
+  }
+
+  /// Writes a line at once, also where nobody sits before it.
+  private func say(_ line: String) {
+    FileHandle.standardOutput.write(Data("\(line)\n".utf8))
   }
 
   /// The server half, extended to all weights.
@@ -113,7 +118,7 @@ struct ServerCostShape: ParsableArguments {
   var rank = 16
 
   @Option(help: "Weights on which the server halves are measured, at least two.")
-  var factoredSites = 8
+  var factoredSites = 4
 
   var arguments: [String] { ["--size", "\(size)", "--rank", "\(rank)"] }
 }
