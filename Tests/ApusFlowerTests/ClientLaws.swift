@@ -79,7 +79,8 @@ private struct EchoRunner: ClientRunner {
   {
     try await instruct(try train(0, state: nil))
     try await client().serve(testSession(link))
-    let calls = await link.calls.filter { !$0.hasSuffix("-object") && $0 != "send-task-heartbeat" }
+    let besides = ["pull-object", "push-object", "acquire-task"]
+    let calls = await link.calls.filter { !besides.contains($0) }
     #expect(
       calls == [
         "openapi.json", "pull-task-input", "pull-messages", "confirm-message-received",
@@ -169,6 +170,21 @@ private struct EchoRunner: ClientRunner {
     let answer = try #require(try await reply().frame())
     let error = #expect(throws: ApusError.self) { try answer.clientAnswer() }
     #expect(error?.problem.contains("there is no round") == true)
+  }
+
+  @Test func `a task that the SuperNode gave up is left without a reply for the next one`()
+    async throws
+  {
+    try await instruct(try train(0, state: nil))
+    await link.set { $0.withholdsObjects = true }
+    await link.set { $0.offers = ["next"] }
+    #expect(try await client().serve(testSession(link)) == "next")
+    #expect(await link.outputs.map(\.subStatus) == ["failed"])
+    #expect(await link.announced.isEmpty)
+    await link.set { $0.withholdsObjects = false }
+    try await instruct(try train(0, state: nil))
+    #expect(try await client().serve(testSession(link)) == nil)
+    #expect(await link.announced.count == 1)
   }
 
   @Test func `a damaged instruction gets an error, never silence`() async throws {

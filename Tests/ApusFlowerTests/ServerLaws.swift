@@ -11,9 +11,7 @@ import Testing
   private let task = FlowerTaskInfo(runID: 7, taskID: 5)
 
   private func mailbox() async throws -> Mailbox {
-    var transfer = MessageTransfer(session: try await testSession(link), node: 1, run: 7)
-    transfer.pause = { _ in }
-    return Mailbox(transfer)
+    Mailbox(MessageTransfer(session: try await testSession(link), node: 1, run: 7))
   }
 
   /// Asks a node, and lets `answer` do what the node and its SuperLink do meanwhile.

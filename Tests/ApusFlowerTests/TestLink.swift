@@ -28,6 +28,10 @@ actor TestLink: RuntimeWire {
   /// Calls that get no answer, so many times.
   var silences: [String: Int] = [:]
   var storesObjects = true
+  /// Whether objects are known and not there, as while a SuperNode is fetching them.
+  var withholdsObjects = false
+  /// What is offered to whoever asks for work.
+  var offers: [String] = []
 
   func set(_ change: @Sendable (isolated TestLink) -> Void) { change(self) }
 
@@ -103,8 +107,12 @@ actor TestLink: RuntimeWire {
       let request = try Flwr_Proto_PullObjectRequest(serializedBytes: body)
       var answer = Flwr_Proto_PullObjectResponse()
       answer.objectFound = objects[request.objectID] != nil
-      answer.objectAvailable = answer.objectFound
+      answer.objectAvailable = answer.objectFound && !withholdsObjects
       answer.objectContent = objects[request.objectID] ?? Data()
+      return try answer.serializedBytes()
+    case "acquire-task":
+      var answer = Flwr_Proto_AcquireTaskResponse()
+      if !offers.isEmpty { answer.token = offers.removeFirst() }
       return try answer.serializedBytes()
     case "push-task-output":
       outputs.append(try Flwr_Proto_PushTaskOutputRequest(serializedBytes: body))
@@ -116,6 +124,6 @@ actor TestLink: RuntimeWire {
 
 /// A session with a link that never waits.
 func testSession(_ link: TestLink) async throws -> TaskSession {
-  let api = try await RuntimeAPI.connect(link, secret: nil, pause: { _ in })
+  let api = try await RuntimeAPI.connect(link, secret: nil, pause: { _ in await Task.yield() })
   return TaskSession(api: api, token: "token")
 }

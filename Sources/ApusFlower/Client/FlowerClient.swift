@@ -11,6 +11,8 @@ public struct FlowerClient: Sendable {
 
   /// Seconds between two questions for work.
   private static let pollInterval = Duration.milliseconds(500)
+  /// An instruction that is not here after this time may have been given up.
+  private static let suspicion = Duration.seconds(3)
   private static let taskType = "flwr-clientapp"
 
   /// Prepares the clients of this machine.
@@ -61,7 +63,8 @@ public struct FlowerClient: Sendable {
           try await Task.sleep(for: Self.pollInterval)
           continue
         }
-        try await serve(TaskSession(api: api, token: token))
+        var next: String? = token
+        while let token = next { next = try await serve(TaskSession(api: api, token: token)) }
       } catch let refusal as RuntimeRefusal {
         guard refusal.call != "acquire-task" else { throw refusal.error }
         report("\(refusal.error)")
@@ -70,7 +73,10 @@ public struct FlowerClient: Sendable {
   }
 
   /// Does one task, from its input to its output.
-  func serve(_ session: TaskSession) async throws {
+  ///
+  /// - Returns: The token of the next task, if the SuperNode gave this one up for it.
+  @discardableResult
+  func serve(_ session: TaskSession) async throws -> String? {
     try await session.whileAlive {
       // Back to back: whoever dies between these two leaves the SuperNode stuck.
       let input = try await session.input()
@@ -85,7 +91,15 @@ public struct FlowerClient: Sendable {
       let what = "\(metadata.messageType), round \(metadata.groupID)".asPeerText
       report("\(session.api.wire.address): \(what)")
       let clock = ContinuousClock.now
-      let payload = await answer(announced, input: input, transfer)
+      let payload: FlowerMessage.Payload
+      do { payload = try await answer(announced, input: input, transfer) } catch let next
+        as Successor
+      {
+        // No reply: the SuperNode waits for that of the next task, and would take this one for it.
+        report("\(session.api.wire.address): its run ended before the message was here")
+        try await session.finish("failed", context: input.context)
+        return next.token
+      }
       let seconds = (ContinuousClock.now - clock) / .seconds(1)
       // Cancelling may end the work, but not leave the SuperNode without an answer. If it cannot be
       // pushed, the task is not finished either: the SuperNode then reports it lost, and lives on.
@@ -96,15 +110,46 @@ public struct FlowerClient: Sendable {
         try await session.finish(status, context: input.context, seconds: seconds)
       }.value
       try Task.checkCancellation()
+      return nil
     }
+  }
+
+  /// The SuperNode offers another task while this one has no answer.
+  private struct Successor: Error {
+    let token: String
+  }
+
+  /// Gets the rest of an instruction.
+  ///
+  /// A SuperNode that learns in the middle of it that the run has ended leaves the message half there
+  /// and takes the next. As it has one at a time, another task means that this one is dead.
+  ///
+  /// - Throws: ``Successor`` with that task; ``ApusError`` as ``MessageTransfer/pull(_:)``.
+  private func instruction(
+    _ announced: AnnouncedMessage, _ transfer: MessageTransfer
+  ) async throws -> FlowerMessage {
+    let api = transfer.session.api
+    return try await firstOf(
+      body: { try await transfer.pull(announced) },
+      beside: [
+        {
+          while true {
+            try await api.pause(Self.suspicion)
+            try Task.checkCancellation()
+            if let (_, token) = try await api.acquireTask(Self.taskType) {
+              throw Successor(token: token)
+            }
+          }
+        }
+      ])
   }
 
   private func answer(
     _ announced: AnnouncedMessage, input: Flwr_Proto_PullTaskInputResponse,
     _ transfer: MessageTransfer
-  ) async -> FlowerMessage.Payload {
+  ) async throws -> FlowerMessage.Payload {
     do {
-      let message = try await transfer.pull(announced)
+      let message = try await instruction(announced, transfer)
       switch message.payload {
       case .content(let content):
         let type = message.metadata.messageType
@@ -114,6 +159,8 @@ public struct FlowerClient: Sendable {
           .invalidMessage, at: "instruction", "it is an error: \(failure.text)",
           remedy: "See the server's log")
       }
+    } catch let next as Successor {
+      throw next
     } catch {
       let reason = Task.isCancelled ? "the client was stopped" : "\(error)".asPeerText
       report(reason)

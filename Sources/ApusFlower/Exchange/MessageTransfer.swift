@@ -7,8 +7,6 @@ struct MessageTransfer: Sendable {
   /// Whose transfers these are: the server's app is node 1.
   let node: UInt64
   let run: UInt64
-  /// Waits between attempts; replaced in tests.
-  var pause: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
 
   /// Objects that are on their way at the same time.
   private static let width = 4
@@ -62,7 +60,7 @@ struct MessageTransfer: Sendable {
         throw StoredObject.error(id, "Flower does not have it; its sender never pushed it")
       }
       if answer.objectAvailable { return try StoredObject(answer.objectContent, id: id) }
-      try await pause(.seconds(delay))
+      try await session.api.pause(.seconds(delay))
       delay = min(2 * delay, 10)
     }
     throw StoredObject.error(id, "it was announced and never came")

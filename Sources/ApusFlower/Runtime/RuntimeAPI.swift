@@ -11,8 +11,8 @@ struct RuntimeAPI: Sendable {
   let wire: any RuntimeWire
   private let version: FlowerVersion
   private let signature: TaskSignature?
-  /// Waits this long before attempt n + 1; replaced in tests.
-  private let pause: @Sendable (Duration) async throws -> Void
+  /// Waits, here and in all that is above; replaced in tests.
+  let pause: @Sendable (Duration) async throws -> Void
 
   private static let prefix = "/v1/runtime/"
   private static let longestPause = 20.0
