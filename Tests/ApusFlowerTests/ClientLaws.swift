@@ -79,7 +79,7 @@ private struct EchoRunner: ClientRunner {
   {
     try await instruct(try train(0, state: nil))
     try await client().serve(testSession(link))
-    let besides = ["pull-object", "push-object", "acquire-task"]
+    let besides = ["pull-object", "push-object", "acquire-task", "send-task-heartbeat"]
     let calls = await link.calls.filter { !besides.contains($0) }
     #expect(
       calls == [
