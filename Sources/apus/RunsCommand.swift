@@ -43,10 +43,12 @@ struct RunsCommand: ParsableCommand {
     let rounds = try archive.rounds()
     let settings = archive.description.configuration
     let headlines = TaskKind.allCases.map(\.headline)
-    let accuracy = try archive.metrics().last { row in
-      (row.scope == "global/test" && headlines.contains(row.metric))
-        || (row.scope == "clients/test" && headlines.contains { "\($0).mean" == row.metric })
-    }
+    let metrics = try archive.metrics()
+    let accuracy =
+      metrics.last { $0.scope == "global/test" && headlines.contains($0.metric) }
+      ?? metrics.last { row in
+        row.scope == "clients/test" && headlines.contains { "\($0).mean" == row.metric }
+      }
     return [
       .text(settings["method.name"] ?? "–"),
       .text("\(rounds.count) of \(settings["federation.rounds"] ?? "?")"),

@@ -56,14 +56,15 @@ extension ComparisonPreset {
 
   static let flan = ComparisonPreset(
     name: "flan", summary: "eight FLAN tasks, one a client, all in each round",
-    papers: "FedDPA and FedALT on FLAN", files: "client_*.jsonl (instruction, output, task)",
+    papers: "FedDPA and FedALT on FLAN",
+    files: "client_*.jsonl and, for FedBiOT's server, test.jsonl (instruction, output, task)",
     defaultModel: nil,
     sections: language(
       data: "{train: client_*.jsonl, "
         + "columns: {text: instruction, response: output, client: task}, max-rows: 1600, "
         + "partition: {kind: natural}, test-rows: per-client, test-share: 0.25}",
       rounds: 6, cohort: 8),
-    entries: writers())
+    entries: writers(publicRows: true))
 
   static let gsm8k = ComparisonPreset(
     name: "gsm8k", summary: "arithmetic in words, 3 clients alike, all in each round",
@@ -130,11 +131,12 @@ extension ComparisonPreset {
   }
 
   /// All methods of the family and the reference points, for classes of texts.
-  private static func classifiers() -> [Entry] { entries { _ in true } }
+  private static func classifiers() -> [Entry] { entries { $0.emulator == nil } }
 
-  /// Those that can train a model to write: none that brings a companion which classifies.
-  private static func writers() -> [Entry] {
-    entries { $0.companion == nil }
+  /// Those that can train a model to write: none that brings a companion which classifies, and
+  /// with an emulator only where the server has rows.
+  private static func writers(publicRows: Bool = false) -> [Entry] {
+    entries { $0.companion == nil && (publicRows || $0.emulator == nil) }
       .map { entry in
         Entry(
           method: entry.method,
@@ -163,5 +165,10 @@ extension ComparisonPreset {
     "flexlora": ["method.ranks.rule: drawn", "method.ranks.list: \"[2, 4, 8]\""],
     "legend": ["devices.fleet: cross-silo"],
     "slora": ["method.sparse-rounds: 2"],
+    "fedbiot": [
+      "method.initial-steps: 50", "data.public-rows.file: test.jsonl",
+      "data.public-rows.limit: 200", "data.public-rows.columns.text: instruction",
+      "data.public-rows.columns.response: output",
+    ],
   ]
 }
