@@ -1,4 +1,4 @@
-public import ApusBase
+import ApusBase
 public import ApusCore
 import ApusDatasets
 public import ApusSimulation

@@ -11,11 +11,11 @@ struct ComparisonColumn {
   var isAlwaysShown = false
   private let cell: (Double) -> Table.Cell
   private let spread: (ComparisonOutcome) -> ComparisonOutcome.Spread?
-  private let part: KeyPath<ComparisonOutcome.Spread, Double> & Sendable
+  private let part: any KeyPath<ComparisonOutcome.Spread, Double> & Sendable
 
   init(
     _ title: String, _ key: String, _ cell: @escaping (Double) -> Table.Cell, varies: Bool = true,
-    part: KeyPath<ComparisonOutcome.Spread, Double> & Sendable = \.mean,
+    part: any KeyPath<ComparisonOutcome.Spread, Double> & Sendable = \.mean,
     _ spread: @escaping (ComparisonOutcome) -> ComparisonOutcome.Spread?
   ) {
     self.title = title
