@@ -27,6 +27,7 @@ private func makeMethod() -> FFALoRA { FFALoRA(FFALoRA.Options()) }
     let ideal = combined(
       federation.sharedUpdates().map { ($0.share, products($0.tensors, beside: initial)) })
     expectClose(products(federation.server.global), ideal, absolute: 1e-6, relative: 1e-6)
+    #expect(try #require(federation.metrics.last?["aggregation_bias"]) < 1e-6)
   }
 
   @Test(arguments: [2.0, 4, 3])

@@ -141,6 +141,16 @@ private func brief(
     expectClose(delta.mapValues { $0.to(.float64) }, expected, absolute: 1e-6, relative: 1e-5)
   }
 
+  @Test func `the bias is what the cut to the highest rank loses`() async throws {
+    let alone = try ToyFederation(makeFlex(), trainers: [ToyTrainer(client: 0, rows: 6)])
+    try await alone.run(0..<1)
+    #expect(try #require(alone.metrics.last?["aggregation_bias"]) < 1e-6)
+    let several = try ToyFederation(makeFlex())
+    try await several.run(0..<1)
+    let bias = try #require(several.metrics.last?["aggregation_bias"])
+    #expect(bias > 1e-3 && bias < 1)
+  }
+
   @Test func `an unbiased step goes part of the way`() throws {
     var cohort = try DrawnCohort(makeFlex(), shape: [20, 20])
     let (first, second) = ([0: cohort.draw()], [0: cohort.draw()])

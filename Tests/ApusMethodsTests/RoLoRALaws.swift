@@ -52,6 +52,7 @@ private func makeMethod() -> RoLoRA { RoLoRA(RoLoRA.Options()) }
     let ideal = combined(
       federation.sharedUpdates().map { ($0.share, products($0.tensors, beside: before)) })
     expectClose(products(federation.server.global), ideal, absolute: 1e-6, relative: 1e-6)
+    #expect(try #require(federation.metrics.last?["aggregation_bias"]) < 1e-6)
   }
 
   @Test func `5: one client is block-coordinate descent, alone`() async throws {

@@ -25,7 +25,8 @@ public struct AveragingServer: ServerHalf {
   ///   - skipsKnown: Whether a brief leaves out what the client already has, as clients can do
   ///     with that keep what they receive.
   ///   - moving: What updates hold and the server averages, round by round.
-  ///   - pairs: Sites over which each round reports its aggregation bias; none for no report.
+  ///   - pairs: Sites over which each round reports its aggregation bias; none for no report. A
+  ///     factor that does not move in a round counts as the server has it.
   public init(
     _ setting: ServerSetting, sends sent: TensorRoles = .all, skipsKnown: Bool = false,
     averages moving: @escaping @Sendable (Round) -> TensorRoles = { _ in .all },
@@ -56,18 +57,24 @@ public struct AveragingServer: ServerHalf {
     mean = nil  // so that there is one owner, and absorbing does not copy the sums
     defer { mean = sum.count > 0 ? sum : nil }
     try sum.absorb(update.tensors, weight: weight, at: "update")
-    products.add(update.tensors, weight: weight)
+    products.add(resting(in: round).merging(update.tensors), weight: weight)
     if skipsKnown { ledger.note(answerOf: client, in: round) }
   }
 
   public mutating func finish(round: Round) -> Metrics {
     defer { (mean, products) = (nil, bias.sums()) }
     guard let average = mean?.finish() else { return [:] }
-    let metrics = products.gaps(of: average).metrics
+    let metrics = products.gaps(of: resting(in: round).merging(average)).metrics
     let former = global.filtered { average[$0] != nil }
     global = global.merging(optimizer.step(former, towards: average, scale: round.stepScale))
     if skipsKnown { ledger.note(changeOf: average.names, in: round) }
     return metrics
+  }
+
+  /// What does not move in a round.
+  private func resting(in round: Round) -> NamedTensors {
+    let moving = moving(round)
+    return global.filtered { !moving.contains(named: $0) }
   }
 
   public var snapshot: Snapshot {

@@ -48,7 +48,9 @@ public struct FFALoRA: FederatedMethod {
 
   public func server(_ setting: ServerSetting) -> any ServerHalf {
     // 1., 2. B ← Σ pₖBₖ and nothing else; 3. broadcast B
-    AveragingServer(setting, sends: trained, averages: { [trained] _ in trained })
+    AveragingServer(
+      setting, sends: trained, averages: { [trained] _ in trained },
+      reportingBiasOf: setting.factorPairs)
   }
 
   private struct Client: ClientHalf {

@@ -140,7 +140,7 @@ public struct FlexLoRA: FederatedMethod {
       }
       guard let average = mean.finish() else { return [:] }
       let highest = ranks.highestRank(adapterRank: start.adapterRank)
-      var (whole, top) = (BaseChange(), NamedTensors())
+      var (whole, top, cut) = (BaseChange(), NamedTensors(), [String: Tensor]())
       for (pair, mean) in sums.ideals {  // 2. ΔW = Σ pₖsₖBₖAₖ
         var sum = mean.scaled(round.stepScale)
         if round.stepScale != 1, let former = products.matrix(of: pair.site) {
@@ -152,12 +152,14 @@ public struct FlexLoRA: FederatedMethod {
         else { continue }
         top["\(pair.site).u"] = parts.u.to(.float32).contiguous()
         top["\(pair.site).v"] = parts.v.to(.float32).contiguous()
+        (cut[pair.b], cut[pair.a]) = (parts.u / pair.scaling, parts.v)
       }
+      let missed = sums.gaps(of: NamedTensors(cut))  // what the cut to the highest rank loses
       products = BaseDelta()
       try products.add(whole)
       leading = top
       head = optimizer.step(head, towards: average, scale: round.stepScale)
-      return sizes.metrics
+      return sizes.metrics.merging(missed.metrics) { $1 }
     }
 
     var snapshot: Snapshot {

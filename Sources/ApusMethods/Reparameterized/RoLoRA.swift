@@ -60,7 +60,7 @@ public struct RoLoRA: FederatedMethod {
     // B-round: B ← Σ pₖBₖ, A stays; A-round: A ← Σ pₖAₖ, B stays
     AveragingServer(
       setting, sends: options.shared, skipsKnown: true,
-      averages: { [options] in options.trained(in: $0) })
+      averages: { [options] in options.trained(in: $0) }, reportingBiasOf: setting.factorPairs)
   }
 
   private struct Client: ClientHalf {
