@@ -67,7 +67,6 @@ import Testing
     ("hetlora", [1, 4, 2]), ("frlora", [2, 2]), ("fedit", [3, 3]),
   ])
   func `merged weights give what the adapter gives`(method: String, ranks: [Int]) throws {
-    defer { tiny.remove() }
     let result = try aggregation(method, ranks, base: base)
     let out = tiny.folder.appending(path: "merged")
     try result.writeMerged(to: out)
@@ -79,7 +78,6 @@ import Testing
   }
 
   @Test func `the base changes nothing for methods that do not look at it`() throws {
-    defer { tiny.remove() }
     let (with, without) = (
       try aggregation("fedex-lora", [2, 2], base: base), try aggregation("fedex-lora", [2, 2])
     )
@@ -92,7 +90,6 @@ import Testing
   }
 
   @Test func `adapters of another model are refused, by the name of folder and site`() throws {
-    defer { tiny.remove() }
     let folders = try folders([2, 2])
     let file = folders[1].appending(path: "adapter_model.safetensors")
     let stored = try SafetensorsFile(contentsOf: file)
@@ -110,7 +107,6 @@ import Testing
   }
 
   @Test func `adapters of other targets are refused`() throws {
-    defer { tiny.remove() }
     let folders = try folders([2, 2])
     let file = folders[0].appending(path: "adapter_model.safetensors")
     let stored = try SafetensorsFile(contentsOf: file)

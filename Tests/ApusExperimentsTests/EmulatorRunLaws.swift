@@ -67,7 +67,6 @@ import Testing
   }
 
   @Test func `1: with no block left out the emulator is the teacher`() throws {
-    defer { tiny.remove() }
     let assembly = try assembly(["method.drop-share=0"])
     let values = moved(assembly.initial, emulator: false)
     let full = try scores(assembly, values, whole: true)
@@ -80,7 +79,6 @@ import Testing
   @Test func `3: aligning moves the emulator alone, and local training the adapter alone`()
     async throws
   {
-    defer { tiny.remove() }
     let assembly = try assembly()
     let values = moved(assembly.initial, emulator: true)
     let frozen = try assembly.makeModel().adapted.frozenWeights.copied()
@@ -106,7 +104,6 @@ import Testing
   }
 
   @Test func `3: blocks of the emulator run without dropout while the adapter trains`() throws {
-    defer { tiny.remove() }
     let assembly = try assembly(["adapter.dropout=0.5"])
     let model = try assembly.makeModel()
     try model.load(moved(assembly.initial, emulator: true))
@@ -129,7 +126,6 @@ import Testing
   @Test func `6: with nothing left out, no pull and no alignment it is FedIT in the last blocks`()
     async throws
   {
-    defer { tiny.remove() }
     let optimizer = ["training.optimizer.kind=sgd", "training.optimizer.weight-decay=0"]
     let method = try assembly(
       optimizer + [
@@ -148,7 +144,6 @@ import Testing
 
   @Test(arguments: ["0", "0.9"])
   func `7: small steps of alignment bring the emulator nearer`(divergence: String) throws {
-    defer { tiny.remove() }
     let assembly = try assembly([
       "data.public-rows.limit=1", "training.optimizer.kind=sgd", "training.learning-rate=0.05",
       "training.clip-norm=0",
@@ -166,7 +161,6 @@ import Testing
   }
 
   @Test func `8: the whole model runs all blocks, the client's those that are left`() throws {
-    defer { tiny.remove() }
     let assembly = try assembly()
     #expect(try scores(assembly, assembly.initial, whole: true).blocks == 6)
     #expect(try scores(assembly, assembly.initial, whole: false).blocks == 2 + 2)
@@ -175,7 +169,6 @@ import Testing
   @Test func `a run measures the whole model and what clients have, and is told by its seed`()
     async throws
   {
-    defer { tiny.remove() }
     var ends: [NamedTensors] = []
     for workers in [1, 3] {
       let run = try ExperimentRun(
@@ -205,7 +198,6 @@ import Testing
     (["method.adapted-blocks=6"], "adapted-blocks"), (["adapter.layers=[0, 1]"], "targets"),
   ])
   func `what cannot be is named`(settings: [String], place: String) throws {
-    defer { tiny.remove() }
     let error = #expect(throws: ApusError.self) { _ = try assembly(settings).makeServer() }
     #expect(error.map { "\($0)".contains(place) } == true, "\(String(describing: error))")
   }

@@ -61,7 +61,6 @@ import Testing
   @Test(arguments: TinyTask.kinds)
   func `workers change no bit`(kind: String) async throws {
     let tiny = try TinyTask(kind, rounds: 1)
-    defer { tiny.remove() }
     let one = try await run(tiny, named: "one", ["engine.workers=1"])
     let three = try await run(tiny, named: "three", ["engine.workers=3"])
     let values = try [one, three].map { try $0.assembly.global(of: $0.folder) }
@@ -73,7 +72,6 @@ import Testing
   @Test(arguments: TinyTask.kinds)
   func `adapter folders name the task and hold its head`(kind: String) async throws {
     let tiny = try TinyTask(kind, rounds: 1)
-    defer { tiny.remove() }
     let run = try await run(tiny, named: "export")
     let folder = try AdapterFolder(reading: run.folder.appending(path: "adapter"))
     let values = try run.assembly.global(of: run.folder)
@@ -123,7 +121,6 @@ import Testing
   ])
   func `what cannot be is named`(kind: String, setting: String, told: String) throws {
     let tiny = try TinyTask(kind)
-    defer { tiny.remove() }
     let error = #expect(throws: ApusError.self) { try Assembly(try load(tiny, [setting])) }
     #expect(error.map { "\($0)".contains(told) } == true, "\(String(describing: error))")
   }
