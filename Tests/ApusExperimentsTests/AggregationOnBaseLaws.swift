@@ -23,23 +23,8 @@ import Testing
   /// PEFT folders of adapters with these ranks on the checkpoint.
   private func folders(_ ranks: [Int]) throws -> [URL] {
     try ranks.enumerated().map { index, rank in
-      var configuration = AdapterConfiguration()
-      (configuration.rank, configuration.alpha) = (rank, Double(rank))
-      (configuration.targets, configuration.modulesToSave) = (.names(["q_proj", "v_proj"]), [])
-      let adapted = try AdaptedModel(
-        Backbone(Checkpoint(folder: base)).makeLanguageModel(), configuration,
-        random: RandomStream(seed: UInt64(index)))
-      var values = adapted.values
-      for (name, tensor) in values {
-        var stream = RandomStream(seed: UInt64(index)).substream(name)
-        values[name] = tensor + .normal(tensor.shape, deviation: 0.1, stream: &stream)
-      }
-      try adapted.load(values)
       let folder = tiny.folder.appending(path: "site\(index)")
-      try adapted.folder(
-        baseModel: base.path, notes: AdapterNotes(pooling: "cls", labels: []),
-        task: .causalLanguageModel
-      ).write(to: folder)
+      try TinyAdapter.write(to: folder, rank: rank, seed: index, on: base)
       return folder
     }
   }
@@ -71,7 +56,7 @@ import Testing
     let out = tiny.folder.appending(path: "merged")
     try result.writeMerged(to: out)
     let (merged, adapted) = (try scores(merged: out), try scores(adapter: result.folder))
-    #expect(!((merged - adapted).magnitude .> 1e-4).anyTrue)
+    expectClose(merged, adapted, absolute: 1e-4)
     #expect(((merged - (try scores(merged: base))).magnitude .> 1e-3).anyTrue)
     let files = try FileManager.default.contentsOfDirectory(atPath: out.path)
     #expect(files.contains("tokenizer.json") && files.contains("config.json"))
@@ -104,6 +89,14 @@ import Testing
     }
     #expect(error?.code == .shapeMismatch)
     #expect(error?.location.contains("site1") == true && error?.problem.contains("[32, 7]") == true)
+  }
+
+  @Test func `a base of other shapes is refused, by the names of folder and site`() throws {
+    let other = packageRoot.appending(path: "Tests/Fixtures/decoders/llama/tiny")
+    let error = #expect(throws: ApusError.self) { try aggregation("fedit", [2, 2], base: other) }
+    #expect(error?.code == .shapeMismatch)
+    #expect(error?.location.contains("site0, ") == true)
+    #expect(error?.location.contains("layers.0.self_attn.q_proj") == true)
   }
 
   @Test func `adapters of other targets are refused`() throws {
