@@ -44,13 +44,15 @@ import Testing
       adapted + ["--jsonl", "--json", "--template", "plain", "--num-beams", "2"],
       in: tiny.folder,
       input: "{\"input_ids\": [2, 8]}\n{\"instruction\": \"ship\", \"input\": \"sail\"}\n")
-    #expect(objects.output.split(separator: "\n").allSatisfy { $0.contains("\"ids\":[") })
+    #expect(objects.status == 0, "\(objects.errors)")
+    let rows = objects.output.split(separator: "\n")
+    #expect(rows.count == 2 && rows.allSatisfy { $0.contains("\"ids\":[") })
     let wrong = try CommandProcess.run(adapted + ["--top-p", "2"], in: tiny.folder, input: "a\n")
     #expect(wrong.status == 78 && wrong.errors.contains("top-p"), "\(wrong.errors)")
     let asked = try CommandProcess.run(["predict", "runs/tiny", "a"], in: tiny.folder)
     #expect(asked.status == 65 && asked.errors.contains("apus generate"), "\(asked.errors)")
-    let rows = try CommandProcess.run(["data", "tiny.yaml"], in: tiny.folder)
-    #expect(rows.output.contains("owner 3"), "\(rows.errors)")
+    let data = try CommandProcess.run(["data", "tiny.yaml"], in: tiny.folder)
+    #expect(data.output.contains("owner 3"), "\(data.errors)")
     let models = try CommandProcess.run(["models", "--format", "csv"], in: tiny.folder)
     #expect(models.output.contains("llama"), "\(models.errors)")
     #expect(models.output.contains("k_proj, v_proj, down_proj"))

@@ -51,7 +51,7 @@ import Testing
       trainers[0].features(of: .train), trainers[1].features(of: .train)
     )
     #expect(features.0.size(0) > 0)
-    #expect(!((features.0 - features.1).magnitude .> 1e-5).anyTrue)
+    expectClose(features.0, features.1, absolute: 1e-5)
     let losses = try await (
       trainers[0].evaluate(.train)["loss"], trainers[1].evaluate(.train)["loss"]
     )

@@ -198,7 +198,7 @@ extension TinyFederation {
         "local": .init(.perExample(alpha)), "default": .init(.perExample(1 - alpha)),
       ]))
     let mixed = try await trainer.features(of: .train)
-    #expect(!((mixed - features).magnitude .> 1e-4).anyTrue)
+    expectClose(mixed, features, absolute: 1e-4)
     #expect(abs(try #require(try await trainer.evaluate(.train)["loss"]) - loss) < 1e-4)
     #expect(throws: ApusError.self) { try trainer.load(AdapterMixture(["locl": .none])) }
     #expect(throws: ApusError.self) {
@@ -228,8 +228,8 @@ extension TinyFederation {
       ]))
     let mixed = try await trainer.features(of: .train)
     for (row, flag) in flags.enumerated() {
-      let gap = (mixed[row] - (flag == 1 ? local : global)[row]).magnitude
-      #expect(!(gap .> 1e-4).anyTrue, "row \(row)")
+      expectClose(
+        mixed[row], (flag == 1 ? local : global)[row], absolute: 1e-4, "row \(row)")
     }
   }
 

@@ -27,10 +27,11 @@ import Testing
   }
 
   @Test(arguments: TinyTask.kinds)
-  func `the loss falls, and every metric of the task is there`(kind: String) async throws {
+  func `the loss falls, the headline rises, and every metric is there`(kind: String) async throws {
     let tiny = try TinyTask(kind, rounds: 8)
-    defer { tiny.remove() }
-    let run = try await run(tiny, named: "falls")
+    // Four passes a round teach this task all that there is in the first round.
+    let settings = kind == "extractive-qa" ? ["training.local-epochs=1"] : []
+    let run = try await run(tiny, named: "falls", settings)
     let metrics = try run.archive().metrics().filter { $0.scope == "global/test" }
     func curve(_ name: String) -> [Double] {
       metrics.filter { $0.metric == name }.map(\.value)
@@ -39,7 +40,8 @@ import Testing
     #expect(losses.count == 8)
     #expect(try #require(losses.min()) < 0.85 * #require(losses.first), "\(losses)")
     let headline = curve(run.assembly.experiment.task.kind.headline)
-    #expect(try #require(headline.max()) >= #require(headline.first), "\(headline)")
+    #expect(
+      try #require(headline.dropFirst().max()) > #require(headline.first), "\(headline)")
     let expected: Set<String> =
       switch kind {
       case "seq2seq":
