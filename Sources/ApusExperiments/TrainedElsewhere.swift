@@ -14,7 +14,8 @@ struct TrainedElsewhere {
 
   /// Reads a PEFT folder.
   init(_ folder: URL, weight: Double) throws(ApusError) {
-    (name, self.weight) = (folder.lastPathComponent, weight)
+    // As it was given: folders of several runs may all end in "adapter".
+    (name, self.weight) = (folder.relativePath, weight)
     adapter = try AdapterFolder(reading: folder)
     pairs = try adapter.factorPairs
   }

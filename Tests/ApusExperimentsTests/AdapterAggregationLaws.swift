@@ -36,11 +36,10 @@ private func writeFolder(
 private func aggregated(
   _ method: String, ranks: [Int], alphas: [Int], weights: [Double], sharing shared: String? = nil
 ) throws -> (found: Tensor, ideal: Tensor, metrics: Metrics) {
-  let place = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-  defer { try? FileManager.default.removeItem(at: place) }
+  let place = try TemporaryFolder()
   var (folders, ideal): ([URL], Tensor) = ([], .zeros([6, 5], dtype: .float64))
   for (index, rank) in ranks.enumerated() {
-    let folder = place.appending(path: "site\(index)")
+    let folder = place("site\(index)")
     let product = try writeFolder(
       folder, rank: rank, alpha: alphas[index], seed: UInt64(index), sharing: shared)
     ideal = ideal + product * (weights[index] / weights.reduce(0, +))
@@ -48,7 +47,7 @@ private func aggregated(
   }
   let result = try AdapterAggregation(
     folders, weights: weights, method: try MethodCatalog.entry(method))
-  let out = place.appending(path: "out")
+  let out = place("out")
   try result.folder.write(to: out)
   let written = try AdapterFolder(reading: out)
   let pair = try #require(try written.factorPairs.first)

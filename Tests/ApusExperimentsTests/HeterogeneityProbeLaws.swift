@@ -10,7 +10,6 @@ import Testing
 @Suite struct HeterogeneityProbeLaws {
   @Test func `the gradient is the slope of the mean loss`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load([]))
     let client = try #require(assembly.clients.first).id
     let learner = try #require(try assembly.makeTrainer(of: client) as? Learner)
@@ -33,7 +32,6 @@ import Testing
 
   @Test func `clients, features, gradients and devices are measured`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load([]))
     let probe = try await HeterogeneityProbe(assembly, rowsPerClient: 8)
     #expect(probe.clients.count == assembly.clients.count)
@@ -47,7 +45,6 @@ import Testing
 
   @Test func `slower devices are seen`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(
       try tiny.load(["devices.fleet=edge", "federation.workload.flops-per-step=1e12"]))
     let probe = try await HeterogeneityProbe(assembly, rowsPerClient: 4)

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusSimulation
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Synchronization
