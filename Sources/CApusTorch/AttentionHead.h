@@ -70,6 +70,28 @@ APUS_INLINE void drop(float *scores, int64_t width, const Kept &kept) {
   }
 }
 
+/// Some queries of one head of queries, that are worked on at once.
+struct Block {
+  int64_t group, column;  // which head of queries, and its first number in a row
+  int64_t start, rows;
+  int64_t seen, span;  // keys that any of them sees, and the same in whole vectors
+};
+
+/// Calls `body` with every block, its queries packed and scaled.
+template <typename Number, typename Body>
+APUS_INLINE void each_block(
+    const Head<Number> &head, float *queries, int64_t width, const Body &body) {
+  for (int64_t group = 0; group < head.groups; ++group)
+    for (int64_t start = 0; start < head.query_count; start += block) {
+      const int64_t left = head.query_count - start, rows = left < block ? left : block;
+      const int64_t seen = visible(head, start + rows), column = group * head.size;
+      pack(
+          head.queries + start * head.query_stride + column, head.query_stride, rows, head.size,
+          head.scale, queries, width);
+      body(Block{group, column, start, rows, seen, padded(seen)});
+    }
+}
+
 /// Scratch that a head needs, in floats.
 int64_t forward_scratch(int64_t keys, int64_t size) {
   return padded(keys) * size + (keys + block) * padded(size) + block * (padded(keys) + padded(size));
@@ -89,47 +111,40 @@ APUS_INLINE void attend(const Head<Number> &head, Number *out, float *scratch) {
   float *context = scores + block * length;             // [block, d]
   pack_turned(head.keys, head.key_stride, head.key_count, head.size, keys, length);
   pack(head.values, head.value_stride, head.key_count, head.size, 1, values, width);
-  for (int64_t group = 0; group < head.groups; ++group) {
-    const int64_t column = group * head.size;
-    for (int64_t start = 0; start < head.query_count; start += block) {
-      const int64_t left = head.query_count - start, rows = left < block ? left : block;
-      const int64_t seen = visible(head, start + rows), span = padded(seen);
-      pack(
-          head.queries + start * head.query_stride + column, head.query_stride, rows, head.size,
-          head.scale, queries, width);
-      product(queries, width, 1, keys, length, scores, length, rows, span, head.size);
-      for (int64_t row = 0; row < rows; ++row) {
-        float *line = scores + row * length;
-        hide(head, start + row, line, span);
-        Floats peaks = Floats{} - std::numeric_limits<float>::infinity();
-        for (int64_t j = 0; j < span; j += lanes) {
-          Floats x;
-          load(x, line + j);
-          peaks = x > peaks ? x : peaks;
-        }
-        const float peak = largest(peaks);
-        Floats totals = Floats{};
-        for (int64_t j = 0; j < span; j += lanes) {
-          Floats x;
-          load(x, line + j);
-          x -= peak;
-          exponential(x);
-          totals += x;
-          store(line + j, x);
-        }
-        const float total = sum(totals);
-        const float share = 1 / total;
-        for (int64_t j = 0; j < span; ++j) line[j] *= share;
-        if (head.log_sums != nullptr)
-          head.log_sums[(start + row) * head.row_stride + group] = peak + std::log(total);
-        if (head.drops) drop(line, span, draws(head, group, start + row));
+  each_block(head, queries, width, [&](const Block &at) APUS_INLINED {
+    const auto [group, column, start, rows, seen, span] = at;
+    product(queries, width, 1, keys, length, scores, length, rows, span, head.size);
+    for (int64_t row = 0; row < rows; ++row) {
+      float *line = scores + row * length;
+      hide(head, start + row, line, span);
+      Floats peaks = Floats{} - std::numeric_limits<float>::infinity();
+      for (int64_t j = 0; j < span; j += lanes) {
+        Floats x;
+        load(x, line + j);
+        peaks = x > peaks ? x : peaks;
       }
-      product(scores, length, 1, values, width, context, width, rows, width, seen);
-      unpack(
-          context, width, rows, head.size, 1, out + start * head.context_stride + column,
-          head.context_stride);
+      const float peak = largest(peaks);
+      Floats totals = Floats{};
+      for (int64_t j = 0; j < span; j += lanes) {
+        Floats x;
+        load(x, line + j);
+        x -= peak;
+        exponential(x);
+        totals += x;
+        store(line + j, x);
+      }
+      const float total = sum(totals);
+      const float share = 1 / total;
+      for (int64_t j = 0; j < span; ++j) line[j] *= share;
+      if (head.log_sums != nullptr)
+        head.log_sums[(start + row) * head.row_stride + group] = peak + std::log(total);
+      if (head.drops) drop(line, span, draws(head, group, start + row));
     }
-  }
+    product(scores, length, 1, values, width, context, width, rows, width, seen);
+    unpack(
+        context, width, rows, head.size, 1, out + start * head.context_stride + column,
+        head.context_stride);
+  });
 }
 
 /// Where a head's gradients go; rows are as far apart as those of the inputs' own widths.
@@ -158,47 +173,40 @@ APUS_INLINE void attend_back(
   pack_turned(head.values, head.value_stride, head.key_count, head.size, turned_values, length);
   pack(head.keys, head.key_stride, head.key_count, head.size, 1, keys, width);
   for (int64_t i = 0; i < head.key_count * width; ++i) key_sums[i] = value_sums[i] = 0;
-  for (int64_t group = 0; group < head.groups; ++group) {
-    const int64_t column = group * head.size;
-    for (int64_t start = 0; start < head.query_count; start += block) {
-      const int64_t left = head.query_count - start, rows = left < block ? left : block;
-      const int64_t seen = visible(head, start + rows), span = padded(seen);
-      pack(
-          head.queries + start * head.query_stride + column, head.query_stride, rows, head.size,
-          head.scale, queries, width);
-      pack(
-          gradients.context + start * gradients.context_stride + column, gradients.context_stride,
-          rows, head.size, 1, outer, width);
-      product(queries, width, 1, turned_keys, length, shares, length, rows, span, head.size);
-      product(outer, width, 1, turned_values, length, slopes, length, rows, span, head.size);
-      for (int64_t row = 0; row < rows; ++row) {
-        float *share = shares + row * length, *slope = slopes + row * length;
-        hide(head, start + row, share, span);
-        const float log_sum = head.log_sums[(start + row) * head.row_stride + group];
-        const Kept kept = draws(head, group, start + row);
-        if (head.drops) drop(slope, span, kept);
-        Floats inner = Floats{};
-        for (int64_t j = 0; j < span; j += lanes) {
-          Floats p, s;
-          load(p, share + j);
-          load(s, slope + j);
-          p -= log_sum;
-          exponential(p);
-          store(share + j, p);
-          inner += p * s;
-        }
-        const float mean = sum(inner);
-        for (int64_t j = 0; j < span; ++j) slope[j] = share[j] * (slope[j] - mean);
-        if (head.drops) drop(share, span, kept);
+  each_block(head, queries, width, [&](const Block &at) APUS_INLINED {
+    const auto [group, column, start, rows, seen, span] = at;
+    pack(
+        gradients.context + start * gradients.context_stride + column, gradients.context_stride,
+        rows, head.size, 1, outer, width);
+    product(queries, width, 1, turned_keys, length, shares, length, rows, span, head.size);
+    product(outer, width, 1, turned_values, length, slopes, length, rows, span, head.size);
+    for (int64_t row = 0; row < rows; ++row) {
+      float *share = shares + row * length, *slope = slopes + row * length;
+      hide(head, start + row, share, span);
+      const float log_sum = head.log_sums[(start + row) * head.row_stride + group];
+      const Kept kept = draws(head, group, start + row);
+      if (head.drops) drop(slope, span, kept);
+      Floats inner = Floats{};
+      for (int64_t j = 0; j < span; j += lanes) {
+        Floats p, s;
+        load(p, share + j);
+        load(s, slope + j);
+        p -= log_sum;
+        exponential(p);
+        store(share + j, p);
+        inner += p * s;
       }
-      product(shares, 1, length, outer, width, value_sums, width, seen, width, rows, true);
-      product(slopes, 1, length, queries, width, key_sums, width, seen, width, rows, true);
-      product(slopes, length, 1, keys, width, moves, width, rows, width, seen);
-      unpack(
-          moves, width, rows, head.size, head.scale,
-          gradients.queries + start * gradients.query_stride + column, gradients.query_stride);
+      const float mean = sum(inner);
+      for (int64_t j = 0; j < span; ++j) slope[j] = share[j] * (slope[j] - mean);
+      if (head.drops) drop(share, span, kept);
     }
-  }
+    product(shares, 1, length, outer, width, value_sums, width, seen, width, rows, true);
+    product(slopes, 1, length, queries, width, key_sums, width, seen, width, rows, true);
+    product(slopes, length, 1, keys, width, moves, width, rows, width, seen);
+    unpack(
+        moves, width, rows, head.size, head.scale,
+        gradients.queries + start * gradients.query_stride + column, gradients.query_stride);
+  });
   unpack(
       key_sums, width, head.key_count, head.size, 1, gradients.keys, gradients.key_stride);
   unpack(

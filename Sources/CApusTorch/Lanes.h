@@ -9,6 +9,8 @@
 #include <cstring>
 
 #define APUS_INLINE static inline __attribute__((always_inline))
+/// For closures: inlined, they become part of a function that is compiled for one processor.
+#define APUS_INLINED __attribute__((always_inline))
 
 namespace apus {
 
