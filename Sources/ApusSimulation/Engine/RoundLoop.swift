@@ -36,9 +36,10 @@ final class RoundLoop<Runner: ClientRunner> {
     encodedServer = try self.server.snapshot.encoded()
   }
 
-  /// Two pieces for each worker, and results that wait: more of them while they are small.
+  /// How far workers may run ahead of the results that were taken.
   ///
   /// - Parameter resultBytes: The size of a result.
+  /// - Returns: A window of two pieces for each worker, and of up to eight while results are small.
   func window(resultBytes: Int = .max) -> OrderedWindow {
     let busy = 2 * runner.workers
     let held = Self.waitingBytes / max(1, resultBytes)
