@@ -92,7 +92,7 @@ private func relativeGap(_ result: (found: Tensor, ideal: Tensor, metrics: Metri
   private static let reasons = [
     "fedsa-lora": "B stays with each client", "lora-a2": "chose", "pfedlora": "companion",
     "fedp2eft": "network", "fedalt": "another mean", "legend": "times of each device",
-    "fedbiot": "public rows", "frlora": "frozen weight", "local": "nothing is sent",
+    "fedbiot": "public rows", "frlora": "principal directions", "local": "nothing is sent",
     "centralised": "one place",
   ]
 
