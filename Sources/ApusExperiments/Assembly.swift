@@ -176,7 +176,7 @@ public struct Assembly: Sendable {
 
 extension FederationClient {
   /// A client whose whole local phase takes as many steps as its rows fill batches, in every epoch.
-  fileprivate init(id: ClientID, sampleCount: Int, training: LocalTraining) {
+  init(id: ClientID, sampleCount: Int, training: LocalTraining) {
     let batches = (sampleCount + training.batchSize - 1) / training.batchSize
     self.init(id: id, sampleCount: sampleCount, localSteps: batches * training.localEpochs)
   }
