@@ -59,6 +59,7 @@ public struct Assembly: Sendable {
       checkpoint, precision: experiment.model.precision,
       device: try experiment.model.resolvedDevice(), quantization: experiment.model.quantization)
     method = try experiment.method.make(experiment.methodOptions)
+    try Self.requirePurpose(ofPublicRows: experiment, method.modelExtension)
     let pool = experiment.method.poolsData ? ClientID(index: 0, name: "everyone") : owner
     let ids = pool.map { [$0] } ?? data.clients
     let divided = ids.map { pool == nil ? data.positions(of: $0.index) : data.pooledPositions }

@@ -150,7 +150,7 @@ import Testing
   func `7: small steps of alignment bring the emulator nearer`(divergence: String) throws {
     defer { tiny.remove() }
     let assembly = try assembly([
-      "data.public-rows.limit=1", "training.optimizer.kind=sgd", "training.learning-rate=0.05",
+      "data.public-rows.max-rows=1", "training.optimizer.kind=sgd", "training.learning-rate=0.05",
       "training.clip-norm=0",
     ])
     let aligner = try assembly.makeAligner()
