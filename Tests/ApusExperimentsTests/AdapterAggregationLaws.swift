@@ -13,11 +13,12 @@ private let stem = "base_model.model.encoder.layer.0.attention.self.query"
 /// A PEFT folder of one site [6, 5] with alpha and rank of its own, and its product; one of the
 /// factors may be the same in all folders.
 private func writeFolder(
-  _ folder: URL, rank: Int, alpha: Int, seed: UInt64, sharing shared: String? = nil
+  _ folder: URL, rank: Int, alpha: Int, seed: UInt64, sharing shared: String? = nil,
+  dtype: DType = .float32
 ) throws -> Tensor {
   func draw(_ name: String, _ shape: [Int]) -> Tensor {
     var stream = RandomStream(seed: name == shared ? 99 : seed).substream(name)
-    return Tensor.normal(shape, stream: &stream)
+    return Tensor.normal(shape, stream: &stream).to(dtype)
   }
   let (a, b) = (draw("A", [rank, 5]), draw("B", [6, rank]))
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -34,7 +35,8 @@ private func writeFolder(
 
 /// Σ pₖ·sₖBₖAₖ of folders with these ranks and alphas, and the product of what a method writes.
 private func aggregated(
-  _ method: String, ranks: [Int], alphas: [Int], weights: [Double], sharing shared: String? = nil
+  _ method: String, ranks: [Int], alphas: [Int], weights: [Double], sharing shared: String? = nil,
+  dtype: DType = .float32
 ) throws -> (found: Tensor, ideal: Tensor, metrics: Metrics) {
   let place = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
   defer { try? FileManager.default.removeItem(at: place) }
@@ -42,7 +44,7 @@ private func aggregated(
   for (index, rank) in ranks.enumerated() {
     let folder = place.appending(path: "site\(index)")
     let product = try writeFolder(
-      folder, rank: rank, alpha: alphas[index], seed: UInt64(index), sharing: shared)
+      folder, rank: rank, alpha: alphas[index], seed: UInt64(index), sharing: shared, dtype: dtype)
     ideal = ideal + product * (weights[index] / weights.reduce(0, +))
     folders.append(folder)
   }
@@ -75,6 +77,20 @@ private func relativeGap(_ result: (found: Tensor, ideal: Tensor, metrics: Metri
     let result = try aggregated(
       method, ranks: [1, 3, 2], alphas: [4, 4, 6], weights: [1, 2, 3])
     #expect(relativeGap(result) < 1e-5)
+  }
+
+  @Test(arguments: [DType.bfloat16, .float16], ["fedex-lora", "flora", "flexlora"])
+  func `folders of few digits lose none of them`(dtype: DType, method: String) throws {
+    let result = try aggregated(
+      method, ranks: [2, 2, 2], alphas: [4, 7, 10], weights: [100, 250, 40], dtype: dtype)
+    #expect(relativeGap(result) < 1e-5)
+  }
+
+  @Test func `what is wrong with one folder is said with its name and the tensor's`() {
+    let error = #expect(throws: ApusError.self) {
+      try aggregated("fedit", ranks: [2, 2, 1], alphas: [4, 4, 4], weights: [1, 1, 1])
+    }
+    #expect(error?.location.hasPrefix("method fedit, site2, update, \(stem).lora_") == true)
   }
 
   @Test func `others write what their server makes, and report what it misses`() throws {
