@@ -81,8 +81,8 @@ struct RunArguments: ParsableArguments {
     let summary = try RunSummary(run)
     try summary.writeCurves()
     guard !quiet else { return }
-    StandardStream.output.write(
-      json ? summary.json + "\n" : summary.text(on: .current(.output)))
+    let result = try json ? summary.json() + "\n" : summary.text(on: .current(.output))
+    StandardStream.output.write(result)
   }
 }
 
