@@ -73,7 +73,7 @@ import Testing
     let full = try scores(assembly, values, whole: true)
     #expect(try full.logits.isIdentical(to: scores(assembly, values, whole: false).logits))
     let result = try assembly.makeAligner().align(
-      values, AlignmentWork(steps: 1, divergenceWeight: 0.9, random: RandomStream(seed: 1)))
+      values, steps: 1, divergenceWeight: 0.9, random: RandomStream(seed: 1))
     #expect(result.representation == 0 && result.divergence == 0)
   }
 
@@ -86,7 +86,7 @@ import Testing
     let frozen = try assembly.makeModel().adapted.frozenWeights.copied()
     let aligner = try #require(assembly.makeAligner() as? PublicAligner)
     let aligned = try aligner.align(
-      values, AlignmentWork(steps: 3, divergenceWeight: 0.9, random: RandomStream(seed: 1)))
+      values, steps: 3, divergenceWeight: 0.9, random: RandomStream(seed: 1))
     #expect(aligned.emulator.names == values.ofAdapter("emulator").names)
     for (name, tensor) in aligned.emulator {
       #expect(try !tensor.isIdentical(to: #require(values[name])), "\(name)")
@@ -158,7 +158,7 @@ import Testing
     var values = moved(assembly.initial, emulator: false)
     let losses = try (0..<8).map { _ in
       let found = try aligner.align(
-        values, AlignmentWork(steps: 1, divergenceWeight: weight, random: RandomStream(seed: 1)))
+        values, steps: 1, divergenceWeight: weight, random: RandomStream(seed: 1))
       values = values.merging(found.emulator)
       return found.representation + weight * found.divergence
     }

@@ -173,15 +173,13 @@ public struct FedBiOT: FederatedMethod {
     }
 
     private mutating func align(steps: Int, _ random: RandomStream) throws -> Metrics {
-      guard steps > 0 else { return [:] }
-      aligner = try aligner ?? setting.aligner?()
-      let work = AlignmentWork(
-        steps: steps, divergenceWeight: options.divergenceWeight, random: random)
-      guard let found = try aligner?.align(global.merging(emulator), work) else { return [:] }
+      guard steps > 0, let aligner = try aligner ?? setting.aligner?() else { return [:] }
+      self.aligner = aligner
+      let found = try aligner.align(
+        global.merging(emulator), steps: steps, divergenceWeight: options.divergenceWeight,
+        random: random)
       emulator = found.emulator
-      return [
-        "emulator_representation": found.representation, "emulator_divergence": found.divergence,
-      ]
+      return found.metrics
     }
 
     var snapshot: Snapshot {
