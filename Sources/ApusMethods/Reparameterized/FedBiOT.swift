@@ -54,6 +54,8 @@ public struct FedBiOT: FederatedMethod {
     public var divergenceWeight = 0.9
     /// ε ≥ 0, pull of the adapter towards what a client received.
     public var anchorWeight = 1.0
+    /// Whether to report the aggregation bias, for which the server looks at each update.
+    public var reportsBias = true
     public init() {}
 
     public func validate() throws(ApusError) {
@@ -141,7 +143,7 @@ public struct FedBiOT: FederatedMethod {
           remedy: "Give a file with data.public-rows.file")
       }
       (self.setting, self.options) = (setting, options)
-      averaging = AveragingServer(setting, reportingBiasOf: setting.factorPairs)
+      averaging = AveragingServer(setting, reportsBias: options.reportsBias)
       emulator = setting.initial.ofAdapter(EmulatorPlan.adapterName)
     }
 
