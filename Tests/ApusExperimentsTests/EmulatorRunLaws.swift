@@ -165,6 +165,26 @@ import Testing
     #expect(zip(losses, losses.dropFirst()).allSatisfy { $0 > $1 }, "\(losses)")
   }
 
+  @Test func `computing activations again changes no bit of alignment and training`()
+    async throws
+  {
+    defer { tiny.remove() }
+    var (aligned, trained): ([Alignment], [NamedTensors]) = ([], [])
+    for setting in ["false", "true"] {
+      let assembly = try assembly(["model.activation-checkpointing=\(setting)"])
+      let values = moved(assembly.initial, emulator: true)
+      aligned.append(
+        try assembly.makeAligner().align(
+          values, steps: 3, divergenceWeight: 0.9, random: RandomStream(seed: 1)))
+      let folder = tiny.folder.appending(path: "runs/\(setting)")
+      let run = try ExperimentRun(assembly, folder: folder, resuming: false)
+      trained.append(try await run.run().global)
+    }
+    #expect(aligned[0].emulator.isIdentical(to: aligned[1].emulator))
+    #expect(aligned[0].metrics == aligned[1].metrics)
+    #expect(trained[0].isIdentical(to: trained[1]))
+  }
+
   @Test func `8: the whole model runs all blocks, the client's those that are left`() throws {
     defer { tiny.remove() }
     let assembly = try assembly()
