@@ -73,24 +73,27 @@ let package = Package(
     + room("ApusBase", [])
     + room("ApusTorch", ["ApusBase", "CApusTorch"], tests: ["ApusTestSupport"])
     + room("ApusCore", ["ApusBase", "ApusTorch"], tests: ["ApusTestSupport"])
-    + room("ApusTokenizers", ["ApusBase"])
-    + room("ApusModels", ["ApusBase", "ApusTorch", "ApusCore"])
-    + room("ApusAdapters", ["ApusBase", "ApusTorch", "ApusCore"], tests: ["ApusModels"])
-    + room("ApusDatasets", ["ApusBase"])
+    + room("ApusTokenizers", ["ApusBase"], tests: ["ApusTestSupport"])
+    + room("ApusModels", ["ApusBase", "ApusTorch", "ApusCore"], tests: ["ApusTestSupport"])
+    + room(
+      "ApusAdapters", ["ApusBase", "ApusTorch", "ApusCore"],
+      tests: ["ApusModels", "ApusTestSupport"])
+    + room("ApusDatasets", ["ApusBase"], tests: ["ApusTestSupport"])
     + room(
       "ApusTraining",
       [
         "ApusBase", "ApusTorch", "ApusCore", "ApusTokenizers", "ApusModels", "ApusAdapters",
         "ApusDatasets",
       ], tests: ["ApusTestSupport"])
-    + room("ApusMethods", ["ApusBase", "ApusTorch", "ApusCore"])
+    + room("ApusMethods", ["ApusBase", "ApusTorch", "ApusCore"], tests: ["ApusTestSupport"])
     + room(
       "ApusSimulation",
       ["ApusBase", "ApusTorch", "ApusCore", .product(name: "GRDB", package: "GRDB.swift")],
       tests: ["ApusTestSupport"])
     + [
       .target(
-        name: "ApusTestSupport", dependencies: ["ApusBase", "ApusTorch"],
+        name: "ApusTestSupport",
+        dependencies: ["ApusBase", "ApusTorch", "ApusCore", "ApusModels", "ApusAdapters"],
         path: "Tests/ApusTestSupport", swiftSettings: settings)
     ]
     + room(
@@ -111,7 +114,7 @@ let package = Package(
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "Crypto", package: "swift-crypto"),
-      ])
+      ], tests: ["ApusTestSupport"])
     + room("ApusReports", ["ApusBase"])
     + [
       .executableTarget(

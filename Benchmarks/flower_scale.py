@@ -9,6 +9,7 @@ compares them bit by bit; it needs transformers.
 """
 
 import argparse
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -50,8 +51,6 @@ def line(name, found):
 
 def random_model(folder):
     """A BERT of 12 layers and width 1,024 with random weights, and MiniLM's tokenizer."""
-    import shutil
-
     import torch
     from transformers import BertConfig, BertModel
 
@@ -68,13 +67,8 @@ def random_model(folder):
     return folder
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--nodes", type=int, nargs="*", default=[2, 8, 32])
-    parser.add_argument("--large", action="store_true")
-    arguments = parser.parse_args()
-    processes.PATIENCE = 3600
-    root = Path(tempfile.mkdtemp(prefix="apus-flower-scale-"))
+def table(arguments, root):
+    """Measures everything in folders of `root`, and prints the table."""
     print("| run | s/round in process | s/round on Flower | B of messages | B on the wire |")
     print("|---|--:|--:|--:|--:|")
     for nodes in arguments.nodes:
@@ -89,6 +83,21 @@ def main():
         experiment.write_text(text.replace(
             "targets: [query, value]", "targets: [query, key, value, dense]"))
         line(name, measure(root / name, experiment, 2))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nodes", type=int, nargs="*", default=[2, 8, 32])
+    parser.add_argument("--large", action="store_true")
+    arguments = parser.parse_args()
+    processes.PATIENCE = 3600
+    root = Path(tempfile.mkdtemp(prefix="apus-flower-scale-"))
+    try:
+        table(arguments, root)
+    except BaseException:
+        print(f"logs: {root}", file=sys.stderr)
+        raise
+    shutil.rmtree(root)
 
 
 if __name__ == "__main__":

@@ -63,8 +63,7 @@ func peakMegabytes() -> Double {
 /// Time that all threads of the process have computed so far, which others on the machine do not
 /// lengthen.
 func processorSeconds() -> Double {
-  var usage = rusage()
-  getrusage(.init(RUSAGE_SELF.rawValue), &usage)
-  let times = [usage.ru_utime, usage.ru_stime]
-  return times.reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) / 1e6 }
+  var time = timespec()
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }

@@ -1,3 +1,4 @@
+import ApusBase
 import ArgumentParser
 
 /// Measures parts of Apus against floors, in one process and one run.
@@ -9,4 +10,14 @@ struct Bench: AsyncParsableCommand {
       StepBench.self, AggregateBench.self, ServerCostBench.self, ServerCostCell.self,
       LanguageBench.self, TokenizeBench.self,
     ])
+}
+
+/// The case of an option that has this name.
+///
+/// - Throws: `ValidationError` with the names that there are.
+func named<Choice: CaseIterable & RawRepresentable<String>>(_ name: String) throws -> Choice {
+  guard let choice = Choice(rawValue: name) else {
+    throw ValidationError(Spelling.remedy(for: name, allowed: Choice.allCases.map(\.rawValue)))
+  }
+  return choice
 }

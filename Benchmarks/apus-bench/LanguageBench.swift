@@ -14,14 +14,14 @@ struct LanguageBench: ParsableCommand {
   @Argument(help: "A checkpoint folder.")
   var checkpoint: String
 
-  @Option(help: "float32 or bfloat16.")
-  var precision = "bfloat16"
+  @Option(help: "float32, or bfloat16 (default).", transform: named)
+  var precision: Precision = .bfloat16
 
   @Option(help: "Tokens of the one text of the step.")
   var tokens = 256
 
-  @Option(help: "How projections are kept: none, int8 or nf4.")
-  var quantization = "none"
+  @Option(help: "How projections are kept: none (default), int8 or nf4.", transform: named)
+  var quantization: Quantization = .none
 
   @Option(help: "File of token ids, one number a line; without it, some of the vocabulary.")
   var ids: String?
@@ -33,11 +33,9 @@ struct LanguageBench: ParsableCommand {
     LibTorch.limitHeldMemory()
     let before = peakMegabytes()
     let opened = try Checkpoint(folder: URL(fileURLWithPath: checkpoint))
-    let precision = Precision(rawValue: precision) ?? .bfloat16
     let clock = ContinuousClock()
     var begin = clock.now
-    let backbone = try Backbone(
-      opened, precision: precision, quantization: Quantization(rawValue: quantization) ?? .none)
+    let backbone = try Backbone(opened, precision: precision, quantization: quantization)
     let model = try backbone.makeLanguageModel()
     print("weights: \(format(Double(backbone.byteCount) / 1e6)) MB")
     report("loading", clock.now - begin, before)

@@ -54,11 +54,11 @@ struct ServerCostBench: ParsableCommand {
   /// The server half, extended to all weights.
   private func factored(_ method: ServerCostMethod, _ clients: Int) throws -> ServerCost {
     let common = ["--method", method.rawValue, "--clients", "\(clients)"]
-    let (few, half) = (shape.factoredSites, max(1, shape.factoredSites / 2))
+    let (few, half) = (shape.factoredSites, shape.factoredSites / 2)
     let (whole, part) = (
       try cell(common + ["--measured", "\(few)"]), try cell(common + ["--measured", "\(half)"])
     )
-    let slope = max(0, whole.megabytes - part.megabytes) / Double(max(1, few - half))
+    let slope = max(0, whole.megabytes - part.megabytes) / Double(few - half)
     return ServerCost(
       seconds: whole.seconds * Double(shape.sites) / Double(few),
       megabytes: whole.megabytes + slope * Double(shape.sites - few))
@@ -117,8 +117,15 @@ struct ServerCostShape: ParsableArguments {
   @Option(help: "Rank of each client's factors.")
   var rank = 16
 
-  @Option(help: "Weights on which the server halves are measured, at least two.")
+  @Option(help: "Weights on which the server halves are measured: at least two, a part of all.")
   var factoredSites = 4
+
+  func validate() throws {
+    guard factoredSites >= 2, sites >= factoredSites, sites.isMultiple(of: factoredSites) else {
+      throw ValidationError(
+        "--factored-sites \(factoredSites) is not at least 2 and a divisor of --sites \(sites).")
+    }
+  }
 
   var arguments: [String] { ["--size", "\(size)", "--rank", "\(rank)"] }
 }

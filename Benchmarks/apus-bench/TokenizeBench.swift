@@ -52,13 +52,6 @@ struct TokenizeBench: ParsableCommand {
     print("ratio   \(format(mine / theirs))\(isSame ? "" : "  (the tokens differ)")")
   }
 
-  /// Time of the processor for this process, which other programs of the machine do not lengthen.
-  private func processorSeconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-  }
-
   private func readTexts() throws -> [String] {
     let lines = try String(contentsOfFile: texts, encoding: .utf8).split(separator: "\n")
     return try lines.prefix(count).map { line in
@@ -75,10 +68,14 @@ struct TokenizeBench: ParsableCommand {
     process.arguments = ["Benchmarks/tokenizer_peer.py", folder, input.path]
     let output = Pipe()
     process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
     try process.run()
     let data = output.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+      throw ApusError(
+        .runState, at: python, "the library's program ended with \(process.terminationStatus)",
+        remedy: "See what it said above; scripts/setup-oracle installs the library")
+    }
     var found: [String: Double] = [:]
     for (name, value) in try JSONNode(parsing: data, file: python).dictionary() {
       found[name] = try value.double()

@@ -33,11 +33,14 @@ public struct AdapterAggregation: Sendable {
   public init(
     _ folders: [URL], weights: [Double], method: MethodCatalog.Entry, base: URL? = nil
   ) throws(ApusError) {
-    guard !folders.isEmpty, folders.count == weights.count,
-      weights.allSatisfy({ $0 > 0 && $0.isFinite })
-    else {
+    guard !folders.isEmpty, folders.count == weights.count else {
       throw ApusError(
         .invalidConfig, at: "weights", "\(weights.count) weights for \(folders.count) folders",
+        remedy: "Give one positive number for each folder")
+    }
+    if let wrong = weights.first(where: { !($0 > 0 && $0.isFinite) }) {
+      throw ApusError(
+        .invalidConfig, at: "weights", "\(wrong) is no weight",
         remedy: "Give one positive number for each folder")
     }
     if case .impossible(let reason) = method.combination {
@@ -82,7 +85,13 @@ public struct AdapterAggregation: Sendable {
     // The highest rank is the model's; a client's factors may have less.
     let reference = clients.dropFirst().reduce(clients[0]) { $1.rank > $0.rank ? $1 : $0 }
     let weights = try backbone.map { (backbone) throws(ApusError) in
-      try AdaptedCheckpoint(reference.adapter, on: backbone).adapted.frozenWeights
+      do throws(ApusError) {
+        return try AdaptedCheckpoint(reference.adapter, on: backbone).adapted.frozenWeights
+      } catch {
+        throw ApusError(
+          error.code, at: "\(reference.name), \(error.location)", error.problem,
+          remedy: "Give the checkpoint that the adapters were trained on", cause: error)
+      }
     }
     for client in clients { try client.requireSites(of: reference, weights) }
     let turn = try AdapterTurn(of: clients, method)

@@ -14,7 +14,8 @@ struct TrainedElsewhere {
 
   /// Reads a PEFT folder; whatever its dtype, all that is made of it is made in float32.
   init(_ folder: URL, weight: Double) throws(ApusError) {
-    (name, self.weight) = (folder.lastPathComponent, weight)
+    // As it was given: folders of several runs may all end in "adapter".
+    (name, self.weight) = (folder.relativePath, weight)
     var adapter = try AdapterFolder(reading: folder)
     adapter.tensors = adapter.tensors.mapValues {
       $0.dtype.isFloatingPoint ? $0.to(.float32) : $0

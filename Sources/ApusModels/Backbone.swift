@@ -46,19 +46,21 @@ public struct Backbone: Sendable {
     var packed: [String: any PackedMatrix] = [:]
     let method = checkpoint.config["quantization_config"]["quant_method"]
     try method.require("bitsandbytes")
-    let bytes = BitsAndBytes(checkpoint.weights, dtype: precision.dtype, device: device)
-    let names = KeyNaming(checkpoint.architecture, stored: checkpoint.weights.names)
+    // A mapping of its own: it ends here, with the pages that were read, unless a weight stays a view.
+    let file = try ShardedSafetensors(folder: checkpoint.folder)
+    let bytes = BitsAndBytes(file, dtype: precision.dtype, device: device)
+    let names = KeyNaming(checkpoint.architecture, stored: file.names)
     var weights: [String: Tensor] = [:]
     var head: [String: Tensor] = [:]
     var languageHead: [String: Tensor] = [:]
-    for stored in checkpoint.weights.names where !bytes.isAuxiliary(stored) {
+    for stored in file.names where !bytes.isAuxiliary(stored) {
       switch names.place(of: stored) {
       case .encoder(let key):
         if let matrix = try bytes.matrix(stored) {
           packed[key] = matrix
           continue
         }
-        let tensor = try checkpoint.weights.tensor(stored).to(precision.dtype, device: device)
+        let tensor = try file.tensor(stored).to(precision.dtype, device: device)
         if let parameter = projections[key], tensor.shape == parameter.storedShape {
           parameter.stored = tensor
           packed[key] = quantization.packed(parameter.value)
@@ -68,10 +70,10 @@ public struct Backbone: Sendable {
         }
       case .head(let key):
         guard checkpoint.hasSequenceHead else { continue }
-        head[key] = try checkpoint.weights.tensor(stored).to(.float32, device: device)
+        head[key] = try file.tensor(stored).cloned().to(.float32, device: device)
       case .languageHead:
         guard checkpoint.architecture.writesText else { continue }
-        let tensor = try checkpoint.weights.tensor(stored)
+        let tensor = try file.tensor(stored)
         languageHead[stored] = tensor.to(precision.dtype, device: device)
       case .elsewhere: continue
       }

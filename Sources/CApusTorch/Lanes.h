@@ -15,6 +15,8 @@ namespace apus {
 typedef float Floats __attribute__((vector_size(64)));
 typedef int32_t Ints __attribute__((vector_size(64)));
 typedef uint32_t Words __attribute__((vector_size(64)));
+typedef uint16_t Halves __attribute__((vector_size(32)));
+typedef int8_t Bytes __attribute__((vector_size(16)));
 
 constexpr int64_t lanes = 16;
 
@@ -40,6 +42,51 @@ APUS_INLINE void narrow(uint16_t *to, float x) {
   std::memcpy(&bits, &x, sizeof bits);
   const uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
   *to = static_cast<uint16_t>(x == x ? rounded : (bits >> 16) | 0x40);
+}
+
+/// Sixteen numbers of a row, as the functions of one number read and write them.
+APUS_INLINE void load(Floats &x, const uint16_t *from) {
+  Halves halves;
+  std::memcpy(&halves, from, sizeof halves);
+  const Words bits = __builtin_convertvector(halves, Words) << 16;
+  std::memcpy(&x, &bits, sizeof x);
+}
+APUS_INLINE void store(uint16_t *to, const Floats &x) {
+  Words bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  const Words rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  const Words kept = x == x ? rounded : ((bits >> 16) | 0x40);
+  const Halves halves = __builtin_convertvector(kept, Halves);
+  std::memcpy(to, &halves, sizeof halves);
+}
+
+/// Sums as numbers.
+APUS_INLINE void load(Floats &x, const int32_t *from) {
+  Ints sums;
+  std::memcpy(&sums, from, sizeof sums);
+  x = __builtin_convertvector(sums, Floats);
+}
+
+/// The low bytes of integers.
+APUS_INLINE void store(int8_t *to, const Ints &x) {
+  const Bytes bytes = __builtin_convertvector(x, Bytes);
+  std::memcpy(to, &bytes, sizeof bytes);
+}
+
+/// The same at the end of a row, where fewer may be left; zeros stand behind them.
+template <typename Number>
+APUS_INLINE void load(Floats &x, const Number *from, int64_t left) {
+  if (left >= lanes) return load(x, from);
+  Number rest[lanes] = {};
+  std::memcpy(rest, from, left * sizeof(Number));
+  load(x, rest);
+}
+template <typename Number, typename Vector>
+APUS_INLINE void store(Number *to, const Vector &x, int64_t left) {
+  if (left >= lanes) return store(to, x);
+  Number rest[lanes];
+  store(rest, x);
+  std::memcpy(to, rest, left * sizeof(Number));
 }
 
 /// x becomes eˣ; below −87 it becomes 0.

@@ -59,10 +59,13 @@ template <typename Number>
 APUS_INLINE void pack(
     const Number *from, int64_t stride, int64_t rows, int64_t size, float factor, float *to,
     int64_t width) {
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t c = 0; c < size; ++c) to[i * width + c] = widened(from[i * stride + c]) * factor;
-    for (int64_t c = size; c < width; ++c) to[i * width + c] = 0;
-  }
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t c = 0; c < size; c += lanes) {
+      Floats x;
+      load(x, from + i * stride + c, size - c);
+      x *= factor;
+      store(to + i * width + c, x);
+    }
 }
 
 /// Rows of numbers to columns of float32: [rows, size] to [size, width], padded with zeros.
@@ -75,12 +78,18 @@ APUS_INLINE void pack_turned(
   }
 }
 
+/// Rows of float32 times a factor to rows of numbers, without the padding.
 template <typename Number>
 APUS_INLINE void unpack(
     const float *from, int64_t width, int64_t rows, int64_t size, float factor, Number *to,
     int64_t stride) {
   for (int64_t i = 0; i < rows; ++i)
-    for (int64_t c = 0; c < size; ++c) narrow(to + i * stride + c, from[i * width + c] * factor);
+    for (int64_t c = 0; c < size; c += lanes) {
+      Floats x;
+      load(x, from + i * width + c);
+      x *= factor;
+      store(to + i * stride + c, x, size - c);
+    }
 }
 
 }  // namespace apus

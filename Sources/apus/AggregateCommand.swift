@@ -53,7 +53,7 @@ struct AggregateCommand: ParsableCommand {
   }
 
   func run() throws {
-    let given = weights?.split(separator: ",").map {
+    let given = weights?.split(separator: ",", omittingEmptySubsequences: false).map {
       Double($0.trimmingCharacters(in: .whitespaces))
     }
     guard given?.allSatisfy({ $0 != nil }) ?? true else {

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCore
 import ApusModels
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Testing
@@ -9,45 +10,19 @@ import Testing
 
 /// Adapters that Python's PEFT wrote for decoders.
 @Suite struct DecoderAdapters {
-  static let names = [
-    "llama", "llama3", "llama-linear", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gpt2",
-  ]
-
   /// A tiny model of `Tests/Fixtures`, and what Python made of it.
   private struct Fixture {
-    let folder: URL
-    let file: SafetensorsFile
+    let golden: DecoderGolden
     let batch: TokenBatch
     let targets: [Int]
-    /// Rows of a padded batch that are tokens.
-    let rows: Tensor
     let checkpoint: Checkpoint
     let model: CausalLanguageModel
 
     init(_ name: String) throws {
-      folder = packageRoot.appending(path: "Tests/Fixtures/decoders/\(name)")
-      file = try SafetensorsFile(contentsOf: folder.appending(path: "reference.safetensors"))
-      let ids = try file.tensor("right.ids")
-      let (tokens, labels) = (ids.ints, try file.tensor("labels").ints)
-      let mask = try file.tensor("right.mask")
-      let places = (0..<ids.size(0)).map { row in
-        (0..<mask[row].sum().intItem).map { row * ids.size(1) + $0 }
-      }
-      batch = try TokenBatch(places.map { $0.map { tokens[$0] } })
-      targets = CausalLanguageModel.targets(places.map { $0.map { tokens[$0] } }) {
-        labels[places[$0][$1]] >= 0
-      }
-      rows = Tensor(places.flatMap { $0 }, shape: [places.reduce(0) { $0 + $1.count }])
-      checkpoint = try Checkpoint(folder: folder.appending(path: "tiny"))
+      golden = try DecoderGolden(name)
+      (batch, targets) = try golden.training()
+      checkpoint = try Checkpoint(folder: golden.folder.appending(path: "tiny"))
       model = try Backbone(checkpoint).makeLanguageModel()
-    }
-
-    var examples: [[Int]] {
-      var rest = batch.ids.ints[...]
-      return batch.layout.lengths.map { length in
-        defer { rest = rest.dropFirst(length) }
-        return Array(rest.prefix(length))
-      }
     }
 
     /// LoRA at the targets that the catalogue names for the architecture.
@@ -60,19 +35,17 @@ import Testing
     }
   }
 
-  @Test(arguments: names)
+  @Test(arguments: DecoderGolden.names)
   func `a folder of Python's PEFT gives its logits, loss and gradients`(name: String) throws {
     let fixture = try Fixture(name)
-    let (model, file) = (fixture.model, fixture.file)
-    let folder = try AdapterFolder(reading: fixture.folder.appending(path: "adapter"))
+    let (model, file) = (fixture.model, fixture.golden.file)
+    let folder = try AdapterFolder(reading: fixture.golden.folder.appending(path: "adapter"))
     #expect(folder.task == .causalLanguageModel && folder.classCount == nil)
     let adapted = try AdaptedModel(model, folder)
     #expect(folder.isTransposed == adapted.isStoredTransposed)
-    let expected = try file.tensor("adapter.logits")
     expectClose(
-      model.evaluatedLogits(fixture.batch),
-      expected.reshaped([-1, expected.size(-1)]).indexSelected(0, fixture.rows), absolute: 1e-5,
-      relative: 1e-4, "logits")
+      model.evaluatedLogits(fixture.batch), try fixture.golden.rows("adapter.logits", "right"),
+      absolute: 1e-5, relative: 1e-4, "logits")
     let loss = model.loss(fixture.batch, targets: fixture.targets, random: nil)
     expectClose(loss, try file.tensor("adapter.loss"), absolute: 1e-6, relative: 1e-5, "loss")
     let gradients = loss.gradients(by: adapted.trainables.map(\.leaf))
@@ -86,7 +59,7 @@ import Testing
     #expect(adapted.storedValues.isIdentical(to: folder.tensors))
   }
 
-  @Test(arguments: names)
+  @Test(arguments: DecoderGolden.names)
   func `a fresh adapter changes no bit, and a merged one gives the same`(name: String) throws {
     let fixture = try Fixture(name)
     let (model, batch) = (fixture.model, fixture.batch)
@@ -113,7 +86,8 @@ import Testing
       let notes = AdapterNotes(pooling: "cls", labels: [])
       try adapted.folder(baseModel: "tiny", notes: notes, task: .causalLanguageModel)
         .write(to: folder)
-      let examples = fixture.examples
+      let golden = fixture.golden
+      let examples = try golden.values("right.ids", at: golden.places("right"))
       let found = try Oracle.ask(
         fixture.checkpoint.folder, (examples, examples.map { $0.map { _ in 0 } }),
         adapters: [folder])

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCore
 import ApusModels
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Testing
@@ -9,34 +10,17 @@ import Testing
 
 /// Adapters that Python's PEFT wrote for encoders other than BERT.
 @Suite struct EncoderAdapters {
-  static let names = [
-    "roberta", "distilbert", "albert", "deberta_v2/v3", "deberta_v2/v2", "deberta_v2/content",
-    "deberta_v2/conv", "deberta/base", "deberta/short",
-  ]
-
   /// A tiny model of `Tests/Fixtures`, and what Python made of it.
   private struct Fixture {
-    let folder: URL
-    let file: SafetensorsFile
-    let examples: [[Int]]
-    let types: [[Int]]
+    let golden: EncoderGolden
     let batch: TokenBatch
     let checkpoint: Checkpoint
     let model: TextClassifier
 
     init(_ name: String) throws {
-      folder = packageRoot.appending(path: "Tests/Fixtures/\(name)")
-      file = try SafetensorsFile(contentsOf: folder.appending(path: "reference.safetensors"))
-      let (ids, types) = (try file.tensor("ids").ints, try file.tensor("types").ints)
-      var start = 0
-      let ranges = try file.tensor("lengths").ints.map { length in
-        defer { start += length }
-        return start..<(start + length)
-      }
-      examples = ranges.map { Array(ids[$0]) }
-      self.types = ranges.map { Array(types[$0]) }
-      batch = try TokenBatch(examples, types: self.types)
-      checkpoint = try Checkpoint(folder: folder.appending(path: "tiny"))
+      golden = try EncoderGolden(name)
+      batch = try golden.batch
+      checkpoint = try Checkpoint(folder: golden.folder)
       model = try Backbone(checkpoint).makeClassifier(
         labels: 3, pooling: .cls, random: RandomStream(seed: 1))
     }
@@ -50,11 +34,11 @@ import Testing
     }
   }
 
-  @Test(arguments: names)
+  @Test(arguments: EncoderGolden.names)
   func `a folder of Python's PEFT gives its logits, loss and gradients`(name: String) throws {
     let fixture = try Fixture(name)
-    let (model, file) = (fixture.model, fixture.file)
-    let folder = try AdapterFolder(reading: fixture.folder.appending(path: "adapter"))
+    let (model, file) = (fixture.model, fixture.golden.file)
+    let folder = try AdapterFolder(reading: fixture.golden.adapter)
     #expect(folder.classCount == 3)
     let adapted = try AdaptedModel(model, folder)
     expectClose(
@@ -74,7 +58,7 @@ import Testing
     #expect(adapted.storedValues.isIdentical(to: folder.tensors))
   }
 
-  @Test(arguments: names)
+  @Test(arguments: EncoderGolden.names)
   func `a fresh adapter at the customary targets changes no bit`(name: String) throws {
     let fixture = try Fixture(name)
     let (model, batch) = (fixture.model, fixture.batch)
@@ -90,7 +74,7 @@ import Testing
     #expect(model.evaluatedLogits(batch).isIdentical(to: before))
   }
 
-  @Test(.enabled(if: Oracle.isPresent, "needs .venv-oracle"), arguments: names)
+  @Test(.enabled(if: Oracle.isPresent, "needs .venv-oracle"), arguments: EncoderGolden.names)
   func `folders of Apus give their logits in Python's PEFT`(name: String) throws {
     let fixture = try Fixture(name)
     let adapted = try AdaptedModel(
@@ -101,7 +85,8 @@ import Testing
       let notes = AdapterNotes(pooling: "cls", labels: ["a", "b", "c"])
       try adapted.folder(baseModel: "tiny", notes: notes).write(to: folder)
       let found = try Oracle.ask(
-        fixture.checkpoint.folder, (fixture.examples, fixture.types), adapters: [folder])
+        fixture.checkpoint.folder, (fixture.golden.examples, fixture.golden.types),
+        adapters: [folder])
       expectClose(
         fixture.model.evaluatedLogits(fixture.batch), try found.tensor("logits.0"),
         absolute: 1e-5, relative: 1e-4)

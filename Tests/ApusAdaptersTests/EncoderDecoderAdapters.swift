@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCore
 import ApusModels
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Testing
@@ -9,32 +10,18 @@ import Testing
 
 /// Adapters that Python's PEFT wrote for encoder–decoders.
 @Suite struct EncoderDecoderAdapters {
-  static let names = [
-    "bart", "mbart", "t5", "t5-gated", "mt5", "longt5-local", "longt5-global", "led",
-  ]
-
   /// A tiny model of `Tests/Fixtures`, and what Python made of it.
   private struct Fixture {
-    let folder: URL
-    let file: SafetensorsFile
+    let golden: EncoderDecoderGolden
     let checkpoint: Checkpoint
     let model: SequenceToSequenceModel
     let batch: SequencePairBatch
 
     init(_ name: String) throws {
-      let folder = packageRoot.appending(path: "Tests/Fixtures/encoder_decoders/\(name)")
-      let file = try SafetensorsFile(contentsOf: folder.appending(path: "reference.safetensors"))
-      let texts = { (kind: String) in
-        var rest = try file.tensor("\(kind)s").ints[...]
-        return try file.tensor("\(kind)_lengths").ints.map { length in
-          defer { rest = rest.dropFirst(length) }
-          return Array(rest.prefix(length))
-        }
-      }
-      (self.folder, self.file) = (folder, file)
-      checkpoint = try Checkpoint(folder: folder.appending(path: "tiny"))
+      golden = try EncoderDecoderGolden(name)
+      checkpoint = try Checkpoint(folder: golden.folder)
       model = try Backbone(checkpoint).makeSequenceToSequenceModel()
-      batch = try model.batch(texts("source"), texts("target"))
+      batch = try model.batch(golden.sources, golden.targets)
     }
 
     /// LoRA at the targets that the catalogue names for the architecture.
@@ -47,11 +34,11 @@ import Testing
     }
   }
 
-  @Test(arguments: names)
+  @Test(arguments: EncoderDecoderGolden.names)
   func `a folder of Python's PEFT gives its logits, loss and gradients`(name: String) throws {
     let fixture = try Fixture(name)
-    let (model, file) = (fixture.model, fixture.file)
-    let folder = try AdapterFolder(reading: fixture.folder.appending(path: "adapter"))
+    let (model, file) = (fixture.model, fixture.golden.file)
+    let folder = try AdapterFolder(reading: fixture.golden.adapter)
     #expect(folder.task == .sequenceToSequence && folder.classCount == nil)
     let adapted = try AdaptedModel(model, folder)
     expectClose(
@@ -74,7 +61,7 @@ import Testing
     #expect(adapted.storedValues.isIdentical(to: folder.tensors))
   }
 
-  @Test(arguments: names)
+  @Test(arguments: EncoderDecoderGolden.names)
   func `a fresh adapter changes no bit, and a merged one gives the same`(name: String) throws {
     let fixture = try Fixture(name)
     let (model, batch) = (fixture.model, fixture.batch)

@@ -6,7 +6,6 @@ import Testing
 @Suite struct CommandLaws {
   @Test func `a run reports, exports and predicts`() throws {
     let tiny = try TinyFederation(rounds: 2)
-    defer { tiny.remove() }
     let run = try CommandProcess.run(["run", "tiny.yaml"], in: tiny.folder)
     #expect(run.status == 0, "\(run.errors)")
     #expect(run.errors.contains("round 2/2"))
@@ -36,7 +35,6 @@ import Testing
 
   @Test func `a language model trains, writes and is listed`() throws {
     let tiny = try TinyInstructions(rounds: 1)
-    defer { tiny.remove() }
     let run = try CommandProcess.run(["run", "tiny.yaml"], in: tiny.folder)
     #expect(run.status == 0 && run.output.contains("perplexity"), "\(run.errors)")
     let adapted = ["generate", "checkpoint", "--adapter", "runs/tiny", "--max-new-tokens", "5"]
@@ -46,13 +44,15 @@ import Testing
       adapted + ["--jsonl", "--json", "--template", "plain", "--num-beams", "2"],
       in: tiny.folder,
       input: "{\"input_ids\": [2, 8]}\n{\"instruction\": \"ship\", \"input\": \"sail\"}\n")
-    #expect(objects.output.split(separator: "\n").allSatisfy { $0.contains("\"ids\":[") })
+    #expect(objects.status == 0, "\(objects.errors)")
+    let rows = objects.output.split(separator: "\n")
+    #expect(rows.count == 2 && rows.allSatisfy { $0.contains("\"ids\":[") })
     let wrong = try CommandProcess.run(adapted + ["--top-p", "2"], in: tiny.folder, input: "a\n")
     #expect(wrong.status == 78 && wrong.errors.contains("top-p"), "\(wrong.errors)")
     let asked = try CommandProcess.run(["predict", "runs/tiny", "a"], in: tiny.folder)
     #expect(asked.status == 65 && asked.errors.contains("apus generate"), "\(asked.errors)")
-    let rows = try CommandProcess.run(["data", "tiny.yaml"], in: tiny.folder)
-    #expect(rows.output.contains("owner 3"), "\(rows.errors)")
+    let data = try CommandProcess.run(["data", "tiny.yaml"], in: tiny.folder)
+    #expect(data.output.contains("owner 3"), "\(data.errors)")
     let models = try CommandProcess.run(["models", "--format", "csv"], in: tiny.folder)
     #expect(models.output.contains("llama"), "\(models.errors)")
     #expect(models.output.contains("k_proj, v_proj, down_proj"))
@@ -70,7 +70,6 @@ import Testing
   ])
   func `a wrong setting is named with what is right`(settings: [String], says: String) throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let result = try CommandProcess.run(
       ["run", "tiny.yaml", "--quiet"] + settings.flatMap { ["--set", $0] }, in: tiny.folder)
     #expect(result.status != 0)
@@ -81,7 +80,6 @@ import Testing
 
   @Test func `a bad row is named with file and line`() throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let file = tiny.folder.appending(path: "rows.jsonl")
     var rows = try String(contentsOf: file, encoding: .utf8)
     rows += "{\"text\": 5, \"label\": 1, \"owner\": \"owner 1\"}\n"
@@ -94,7 +92,6 @@ import Testing
 
   @Test func `tokens of lines come out as one JSON array a line`() throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let result = try CommandProcess.run(
       ["tokenize", "checkpoint"], in: tiny.folder, input: "the ship\n\nunknown word")
     let lines = result.output.split(separator: "\n", omittingEmptySubsequences: false)
@@ -108,7 +105,6 @@ import Testing
     options: [String]
   ) throws {
     let tiny = try TinyInstructions(rounds: 1)
-    defer { tiny.remove() }
     let command = ["data", "tiny.yaml"] + options
     let json = try CommandProcess.run(command + ["--format", "json"], in: tiny.folder)
     let rows = try #require(
@@ -126,7 +122,6 @@ import Testing
 
   @Test func `the data command shows every client and the measures`() throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let result = try CommandProcess.run(["data", "tiny.yaml", "--svg", "d.svg"], in: tiny.folder)
     #expect(result.status == 0, "\(result.errors)")
     for client in 0..<5 { #expect(result.output.contains("owner \(client)")) }

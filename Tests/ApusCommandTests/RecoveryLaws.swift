@@ -7,7 +7,6 @@ import Testing
 @Suite(.serialized) struct RecoveryLaws {
   @Test func `kill -9 at five random moments, then resume, gives the same bits`() throws {
     let tiny = try TinyFederation(rounds: 4)
-    defer { tiny.remove() }
     let whole = try CommandProcess.run(
       ["run", "tiny.yaml", "--name", "whole", "--json"], in: tiny.folder)
     #expect(whole.status == 0, "\(whole.errors)")
@@ -29,7 +28,6 @@ import Testing
 
   @Test func `Ctrl-C ends at a resumable point and says so`() throws {
     let tiny = try TinyFederation(rounds: 6)
-    defer { tiny.remove() }
     let end = try CommandProcess.run(
       ["run", "tiny.yaml", "--json"], in: tiny.folder, signalling: SIGINT, afterLines: 4)
     #expect(end.reason == .exit)
@@ -45,7 +43,6 @@ import Testing
 
   @Test func `a second run of the same name is refused and the first stays`() throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     #expect(try CommandProcess.run(["run", "tiny.yaml", "--quiet"], in: tiny.folder).status == 0)
     let before = try adapter("tiny", tiny)
     let again = try CommandProcess.run(["run", "tiny.yaml", "--quiet"], in: tiny.folder)

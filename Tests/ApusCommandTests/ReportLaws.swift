@@ -2,9 +2,6 @@ import ApusTestSupport
 import Foundation
 import Testing
 
-private let packageRoot = URL(filePath: #filePath)
-  .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
 /// What comparisons, lists of methods and results of runs tell.
 @Suite struct ReportLaws {
   /// The last line of standard output as a JSON object.
@@ -16,7 +13,6 @@ private let packageRoot = URL(filePath: #filePath)
 
   @Test func `the table of the README is what the methods say of themselves`() throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let listed = try CommandProcess.run(["methods", "--format", "markdown"], in: tiny.folder)
     let readme = try String(contentsOf: packageRoot.appending(path: "README.md"), encoding: .utf8)
     let begin = try #require(readme.range(of: "<!-- methods: "))
@@ -28,7 +24,6 @@ private let packageRoot = URL(filePath: #filePath)
 
   @Test func `a result as JSON has what clients use, sizes and the bias by projection`() throws {
     let tiny = try TinyFederation(rounds: 2)
-    defer { tiny.remove() }
     let fedit = try result(
       of: try CommandProcess.run(["run", "tiny.yaml", "--json"], in: tiny.folder).output)
     #expect(fedit["metric"] as? String == "accuracy")
@@ -75,7 +70,6 @@ private let packageRoot = URL(filePath: #filePath)
 
   @Test func `a number that JSON cannot spell is null, and all others are there`() throws {
     let tiny = try TinyInstructions(rounds: 1)
-    defer { tiny.remove() }
     try exaggerate(tiny.folder.appending(path: "checkpoint/model.safetensors"))
     let run = try CommandProcess.run(["run", "tiny.yaml", "--json"], in: tiny.folder)
     #expect(run.status == 0, "\(run.errors)")
@@ -87,7 +81,6 @@ private let packageRoot = URL(filePath: #filePath)
 
   @Test func `a comparison resumes, and reports means with deviations in every notation`() throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let one = [
       "compare", "tiny.yaml", "--methods", "fedit", "local", "--target", "0.01", "--quiet",
     ]
@@ -118,7 +111,6 @@ private let packageRoot = URL(filePath: #filePath)
 
   @Test func `presets are listed, printed and run on a folder of data`() throws {
     let tiny = try TinyFederation(clients: 20, rounds: 1)
-    defer { tiny.remove() }
     let listed = try CommandProcess.run(
       ["compare", "--list-presets", "--format", "csv"], in: tiny.folder)
     #expect(listed.output.contains("ag-news-dirichlet,"))

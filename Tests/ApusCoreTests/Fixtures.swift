@@ -1,37 +1,6 @@
 import ApusBase
 import ApusCore
 import ApusTorch
-import Testing
-
-/// Requires |a − b| ≤ absolute + relative·|b| for every element, in float64.
-func expectClose(
-  _ found: Tensor, _ expected: Tensor, absolute: Double, relative: Double, _ name: String = "",
-  sourceLocation: SourceLocation = #_sourceLocation
-) {
-  guard found.isDefined, expected.isDefined, found.shape == expected.shape else {
-    Issue.record(
-      "\(name): shape \(found.shape), expected \(expected.shape)", sourceLocation: sourceLocation)
-    return
-  }
-  for (index, (a, b)) in zip(found.doubles, expected.doubles).enumerated()
-  where !(a == b || abs(a - b) <= absolute + relative * abs(b)) {
-    Issue.record("\(name)[\(index)]: \(a), expected \(b)", sourceLocation: sourceLocation)
-    return
-  }
-}
-
-/// The same for tensors by name.
-func expectClose(
-  _ found: NamedTensors, _ expected: NamedTensors, absolute: Double, relative: Double,
-  sourceLocation: SourceLocation = #_sourceLocation
-) {
-  #expect(found.names == expected.names, sourceLocation: sourceLocation)
-  for (name, tensor) in found {
-    guard let other = expected[name] else { continue }
-    expectClose(
-      tensor, other, absolute: absolute, relative: relative, name, sourceLocation: sourceLocation)
-  }
-}
 
 /// Numbers drawn from a stream.
 func drawn(

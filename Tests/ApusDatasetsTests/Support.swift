@@ -1,5 +1,6 @@
 import ApusBase
 import ApusDatasets
+import ApusTestSupport
 import Foundation
 import Testing
 
@@ -22,22 +23,17 @@ func makeDataset(_ counts: [Int], owners: [String] = []) throws -> Dataset {
 func withFile<Result>(
   _ name: String, _ bytes: some Sequence<UInt8>, _ body: (URL) throws -> Result
 ) throws -> Result {
-  let folder = FileManager.default.temporaryDirectory
-    .appendingPathComponent("apus-datasets-\(UUID().uuidString)")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: folder) }
-  let url = folder.appendingPathComponent(name)
-  try Data(Array(bytes)).write(to: url)
-  return try body(url)
+  try withTemporaryFolder { folder in
+    let url = folder.appending(path: name)
+    try Data(Array(bytes)).write(to: url)
+    return try body(url)
+  }
 }
 
 /// The error of `body`, which must throw one.
 func failure<Result>(_ body: () throws -> Result) throws -> ApusError {
   try #require(throws: ApusError.self) { _ = try body() }
 }
-
-let packageRoot = URL(fileURLWithPath: #filePath)
-  .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
 /// Public data sets that lie beside the package on machines that have them.
 let sharedData = packageRoot.appendingPathComponent("../shared/data").standardizedFileURL

@@ -23,23 +23,8 @@ import Testing
   /// PEFT folders of adapters with these ranks on the checkpoint.
   private func folders(_ ranks: [Int]) throws -> [URL] {
     try ranks.enumerated().map { index, rank in
-      var configuration = AdapterConfiguration()
-      (configuration.rank, configuration.alpha) = (rank, Double(rank))
-      (configuration.targets, configuration.modulesToSave) = (.names(["q_proj", "v_proj"]), [])
-      let adapted = try AdaptedModel(
-        Backbone(Checkpoint(folder: base)).makeLanguageModel(), configuration,
-        random: RandomStream(seed: UInt64(index)))
-      var values = adapted.values
-      for (name, tensor) in values {
-        var stream = RandomStream(seed: UInt64(index)).substream(name)
-        values[name] = tensor + .normal(tensor.shape, deviation: 0.1, stream: &stream)
-      }
-      try adapted.load(values)
       let folder = tiny.folder.appending(path: "site\(index)")
-      try adapted.folder(
-        baseModel: base.path, notes: AdapterNotes(pooling: "cls", labels: []),
-        task: .causalLanguageModel
-      ).write(to: folder)
+      try TinyAdapter.write(to: folder, rank: rank, seed: index, on: base)
       return folder
     }
   }
@@ -67,12 +52,11 @@ import Testing
     ("hetlora", [1, 4, 2]), ("fedit", [3, 3]),
   ])
   func `merged weights give what the adapter gives`(method: String, ranks: [Int]) throws {
-    defer { tiny.remove() }
     let result = try aggregation(method, ranks, base: base)
     let out = tiny.folder.appending(path: "merged")
     try result.writeMerged(to: out)
     let (merged, adapted) = (try scores(merged: out), try scores(adapter: result.folder))
-    #expect(!((merged - adapted).magnitude .> 1e-4).anyTrue)
+    expectClose(merged, adapted, absolute: 1e-4)
     #expect(((merged - (try scores(merged: base))).magnitude .> 1e-3).anyTrue)
     let files = try FileManager.default.contentsOfDirectory(atPath: out.path)
     #expect(files.contains("tokenizer.json") && files.contains("config.json"))
@@ -80,13 +64,11 @@ import Testing
 
   @Test func `FRLoRA takes no adapters of others, as they were not trained beside its base`() throws
   {
-    defer { tiny.remove() }
     let error = #expect(throws: ApusError.self) { try aggregation("frlora", [2, 2], base: base) }
     #expect(error?.code == .unsupported && error?.problem.contains("principal") == true)
   }
 
   @Test func `the base changes nothing for methods that do not look at it`() throws {
-    defer { tiny.remove() }
     let (with, without) = (
       try aggregation("fedex-lora", [2, 2], base: base), try aggregation("fedex-lora", [2, 2])
     )
@@ -99,7 +81,6 @@ import Testing
   }
 
   @Test func `adapters of another model are refused, by the name of folder and site`() throws {
-    defer { tiny.remove() }
     let folders = try folders([2, 2])
     let file = folders[1].appending(path: "adapter_model.safetensors")
     let stored = try SafetensorsFile(contentsOf: file)
@@ -116,8 +97,15 @@ import Testing
     #expect(error?.location.contains("site1") == true && error?.problem.contains("[32, 7]") == true)
   }
 
+  @Test func `a base of other shapes is refused, by the names of folder and site`() throws {
+    let other = packageRoot.appending(path: "Tests/Fixtures/decoders/llama/tiny")
+    let error = #expect(throws: ApusError.self) { try aggregation("fedit", [2, 2], base: other) }
+    #expect(error?.code == .shapeMismatch)
+    #expect(error?.location.contains("site0, ") == true)
+    #expect(error?.location.contains("layers.0.self_attn.q_proj") == true)
+  }
+
   @Test func `adapters of other targets are refused`() throws {
-    defer { tiny.remove() }
     let folders = try folders([2, 2])
     let file = folders[0].appending(path: "adapter_model.safetensors")
     let stored = try SafetensorsFile(contentsOf: file)

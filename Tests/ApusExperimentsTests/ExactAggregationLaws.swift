@@ -12,7 +12,6 @@ import Testing
   @Test(arguments: ["fedex-lora", "flora", "frlora", "flexlora", "slora"])
   func `workers and processes change no bit of the model`(method: String) async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let setting = "method.name=\(method)"
     let one = try await tiny.global(named: "one", [setting, "engine.workers=1"])
     let two = try await tiny.global(named: "two", [setting, "engine.workers=2"])
@@ -25,7 +24,6 @@ import Testing
   @Test(arguments: ["fedex-lora", "flora", "frlora", "flexlora", "slora"])
   func `measuring the global model changes no bit of what is trained`(method: String) async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let setting = "method.name=\(method)"
     let measured = try await tiny.global(named: "one", [setting, "federation.evaluation.every=1"])
     let unseen = try await tiny.global(named: "two", [setting, "federation.evaluation.every=0"])
@@ -37,7 +35,6 @@ import Testing
     method: String
   ) async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let settings = [
       "method.name=\(method)", "devices.fleet=edge", "federation.workload.flops-per-step=1e9",
     ]
@@ -50,7 +47,6 @@ import Testing
   @Test(arguments: ["fedex-lora", "flora", "frlora", "flexlora", "slora"])
   func `what is measured, written and merged is the same model`(method: String) async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load(["method.name=\(method)"]))
     let folder = tiny.folder.appending(path: "runs/exact")
     let run = try ExperimentRun(assembly, folder: folder, resuming: false)
@@ -82,7 +78,6 @@ import Testing
   @Test(arguments: ["flora", "flexlora", "hetlora"])
   func `clients have the ranks that the file lists`(method: String) async throws {
     let tiny = try TinyFederation(rounds: 2)
-    defer { tiny.remove() }
     let assembly = try Assembly(
       try tiny.load([
         "method.name=\(method)", "method.ranks.rule=listed", "method.ranks.list=[1, 2, 4]",
@@ -107,7 +102,6 @@ import Testing
   @Test(arguments: ["fedex-lora", "flora", "frlora", "hetlora"])
   func `clients that missed rounds train and measure like the others`(method: String) async throws {
     let tiny = try TinyFederation(rounds: 4)
-    defer { tiny.remove() }
     let assembly = try Assembly(
       try tiny.load([
         "method.name=\(method)", "federation.sampling.cohort-size=2",

@@ -10,7 +10,6 @@ import Testing
 @Suite struct HeterogeneityProbeLaws {
   @Test func `the gradient is the slope of the mean loss`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load([]))
     let client = try #require(assembly.clients.first).id
     let learner = try #require(try assembly.makeTrainer(of: client) as? Learner)
@@ -33,7 +32,6 @@ import Testing
 
   @Test func `clients, features, gradients and devices are measured`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load([]))
     let probe = try await HeterogeneityProbe(assembly, rowsPerClient: 8)
     #expect(probe.clients.count == assembly.clients.count)
@@ -49,7 +47,6 @@ import Testing
     async throws
   {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let fleet = ["devices.fleet=edge", "federation.workload.flops-per-step=1e12"]
     let plain = try await HeterogeneityProbe(Assembly(tiny.load(fleet)), rowsPerClient: 4)
     let pooled = try await HeterogeneityProbe(
@@ -61,7 +58,6 @@ import Testing
 
   @Test func `one client is like nobody`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(tiny.load(["data.partition={kind: iid, clients: 1}"]))
     let error = await #expect(throws: ApusError.self) {
       try await HeterogeneityProbe(assembly, rowsPerClient: 4)
@@ -73,7 +69,6 @@ import Testing
     async throws
   {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load([]))
     let error = await #expect(throws: ApusError.self) {
       try await onWorkerThread(threadsPerOperation: 1, "elsewhere") {
@@ -86,7 +81,6 @@ import Testing
 
   @Test func `slower devices are seen`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(
       try tiny.load(["devices.fleet=edge", "federation.workload.flops-per-step=1e12"]))
     let probe = try await HeterogeneityProbe(assembly, rowsPerClient: 4)

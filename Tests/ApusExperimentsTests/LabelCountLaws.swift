@@ -36,7 +36,6 @@ import Testing
 
   @Test(arguments: [[], ["a", "b", "c"]])
   func `an adapter whose notes name no classes has those of its head`(labels: [String]) throws {
-    defer { tiny.remove() }
     let place = try folder(labels: labels)
     let adapter = try AdapterFolder(reading: place)
     #expect(adapter.labelCount(beside: checkpoint) == 3)
@@ -53,7 +52,6 @@ import Testing
   }
 
   @Test func `where nothing tells the number there is none`() throws {
-    defer { tiny.remove() }
     var adapter = try AdapterFolder(reading: folder(labels: []))
     adapter.tensors = adapter.tensors.filtered { $0.contains("lora_") }
     #expect(adapter.labelCount(beside: checkpoint) == nil)

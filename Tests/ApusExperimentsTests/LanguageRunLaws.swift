@@ -33,7 +33,6 @@ import Testing
 
   @Test func `the loss falls, and perplexity is its exponential`() async throws {
     let tiny = try TinyInstructions(rounds: 6)
-    defer { tiny.remove() }
     let metrics = try await run(tiny, named: "falls").archive().metrics()
     func curve(_ name: String) -> [Double] {
       metrics.filter { $0.scope == "global/test" && $0.metric == name }.map(\.value)
@@ -49,7 +48,6 @@ import Testing
 
   @Test func `workers, threads or processes change no bit`() async throws {
     let tiny = try TinyInstructions()
-    defer { tiny.remove() }
     let one = try global(try await run(tiny, named: "one", ["engine.workers=1"]))
     let three = try global(try await run(tiny, named: "three", ["engine.workers=3"]))
     let apart = try global(try await run(tiny, named: "apart", ["engine.kind=processes"]))
@@ -61,7 +59,6 @@ import Testing
 
   @Test func `an interrupted run goes on to the same bits`() async throws {
     let tiny = try TinyInstructions(rounds: 3)
-    defer { tiny.remove() }
     let whole = try global(try await run(tiny, named: "whole"))
     let folder = tiny.folder.appending(path: "runs/parts")
     let assembly = try Assembly(try load(tiny))
@@ -86,7 +83,6 @@ import Testing
 
   @Test func `what the file leaves out is the architecture's: LoRA at q and v, no head`() throws {
     let tiny = try TinyInstructions()
-    defer { tiny.remove() }
     let names = try Assembly(try load(tiny)).initial.names
     #expect(names.count == 8)
     #expect(names.allSatisfy { $0.contains("q_proj") || $0.contains("v_proj") })
@@ -96,7 +92,6 @@ import Testing
 
   @Test func `adapter and merged checkpoint give the trained model's scores`() async throws {
     let tiny = try TinyInstructions(rounds: 1)
-    defer { tiny.remove() }
     let run = try await run(tiny, named: "export")
     let base = Backbone.self
     let checkpoint = try Checkpoint(folder: tiny.folder.appending(path: "checkpoint"))
@@ -121,7 +116,6 @@ import Testing
   ])
   func `what cannot be is named`(settings: [String], told: String) throws {
     let tiny = try TinyInstructions()
-    defer { tiny.remove() }
     let error = #expect(throws: ApusError.self) { try Assembly(try load(tiny, settings)) }
     #expect(error.map { "\($0)".contains(told) } == true, "\(String(describing: error))")
   }

@@ -27,7 +27,6 @@ import Testing
   @Test(arguments: kinds)
   func `a run trains, and workers and processes change no bit`(kind: String) async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let one = try await tiny.global(named: "one", settings(kind) + ["engine.workers=1"])
     let two = try await tiny.global(named: "two", settings(kind) + ["engine.workers=2"])
     let apart = try await tiny.global(named: "apart", settings(kind) + ["engine.kind=processes"])
@@ -45,7 +44,6 @@ import Testing
     kind: String
   ) async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load(settings(kind)))
     let folder = tiny.folder.appending(path: "runs/\(kind)")
     let outcome = try await ExperimentRun(assembly, folder: folder, resuming: false).run()
@@ -65,7 +63,6 @@ import Testing
   @Test(arguments: kinds)
   func `the server averages each tensor as it is, weighted by rows`(kind: String) async throws {
     let tiny = try TinyFederation(dropout: 0)
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load(settings(kind)))
     var server = try assembly.makeServer()
     let round = Round(index: 0, total: 3, root: RandomStream(seed: 3))
@@ -97,7 +94,6 @@ import Testing
     trained: String
   ) async throws {
     let tiny = try TinyFederation(dropout: 0)
-    defer { tiny.remove() }
     let assembly = try Assembly(
       try tiny.load(
         settings("dylora") + [
@@ -127,7 +123,6 @@ import Testing
     async throws
   {
     let tiny = try TinyFederation(rounds: 4)
-    defer { tiny.remove() }
     let global = try await tiny.global(named: "adalora", settings("adalora"))
     let values = global.filtered { $0.hasSuffix("lora_E") }
     let acting = values.tensors.flatMap(\.floats).count { $0 != 0 }
@@ -137,7 +132,6 @@ import Testing
   @Test func `methods that think in factors refuse other kinds and name those that do not`() throws
   {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     for entry in MethodCatalog.all {
       let settings = ["adapter.kind=dora", "method.name=\(entry.card.id)"]
       if entry.takesAnyAdapter {

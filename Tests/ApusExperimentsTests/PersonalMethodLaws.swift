@@ -49,7 +49,6 @@ extension TinyFederation {
     method: String
   ) async throws {
     let tiny = try TinyFederation(rounds: 4)
-    defer { tiny.remove() }
     let one = try await tiny.remains(method, ["engine.workers=1"])
     for other in [
       try await tiny.remains(method, ["engine.workers=2"]),
@@ -73,7 +72,6 @@ extension TinyFederation {
     method: String
   ) async throws {
     let tiny = try TinyFederation(rounds: 3)
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load(["method.name=\(method)"]))
     let folder = tiny.folder.appending(path: "runs/global")
     let run = try ExperimentRun(assembly, folder: folder, resuming: false)
@@ -99,7 +97,6 @@ extension TinyFederation {
     method: String
   ) async throws {
     let tiny = try TinyFederation(rounds: 3)
-    defer { tiny.remove() }
     let assembly = try Assembly(
       try tiny.load([
         "method.name=\(method)", "federation.sampling.cohort-size=5",
@@ -131,7 +128,6 @@ extension TinyFederation {
 
   @Test func `an adapter is exported on a thread of its own, as clients train`() async throws {
     let tiny = try TinyFederation(rounds: 2)
-    defer { tiny.remove() }
     let assembly = try Assembly(
       try tiny.load(["method.name=fedp2eft", "federation.sampling.cohort-size=5"]))
     let folder = tiny.folder.appending(path: "runs/own")
@@ -151,7 +147,6 @@ extension TinyFederation {
   @Test(arguments: ["fedalt", "feddpa", "pfedlora", "fedit"])
   func `a client without one adapter of its own has none to write`(method: String) async throws {
     let tiny = try TinyFederation(rounds: 2)
-    defer { tiny.remove() }
     let assembly = try Assembly(
       try tiny.load(["method.name=\(method)", "federation.evaluation.every=9"]))
     let folder = tiny.folder.appending(path: "runs/none")
@@ -167,7 +162,6 @@ extension TinyFederation {
     method: String
   ) async throws {
     let tiny = try TinyFederation(rounds: 2)
-    defer { tiny.remove() }
     let experiment = try tiny.load(["method.name=\(method)"])
     let assembly = try Assembly(experiment)
     let counts = assembly.parameterCounts
@@ -189,7 +183,6 @@ extension TinyFederation {
   @Test(arguments: personalMethods)
   func `personal tensors stay on their clients`(method: String) async throws {
     let tiny = try TinyFederation(rounds: 2)
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load(["method.name=\(method)"]))
     var server = try assembly.makeServer()
     let round = Round(index: 0, total: 1, root: RandomStream(seed: 1))
@@ -205,7 +198,6 @@ extension TinyFederation {
 
   @Test func `a mixture of equal adapters is either of them, on a real model`() async throws {
     let tiny = try TinyFederation(dropout: 0)
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load(["method.name=feddpa"]))
     let trainer = try assembly.makeTrainer(of: ClientID(index: 1, name: "owner 1"))
     var stream = RandomStream(seed: 2)
@@ -224,7 +216,7 @@ extension TinyFederation {
         "local": .init(.perExample(alpha)), "default": .init(.perExample(1 - alpha)),
       ]))
     let mixed = try await trainer.features(of: .train)
-    #expect(!((mixed - features).magnitude .> 1e-4).anyTrue)
+    expectClose(mixed, features, absolute: 1e-4)
     #expect(abs(try #require(try await trainer.evaluate(.train)["loss"]) - loss) < 1e-4)
     #expect(throws: ApusError.self) { try trainer.load(AdapterMixture(["locl": .none])) }
     #expect(throws: ApusError.self) {
@@ -234,7 +226,6 @@ extension TinyFederation {
 
   @Test func `features and weights follow the order of the rows`() async throws {
     let tiny = try TinyFederation(dropout: 0)
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load(["method.name=feddpa"]))
     let trainer = try assembly.makeTrainer(of: ClientID(index: 4, name: "owner 4"))
     var stream = RandomStream(seed: 3)
@@ -255,14 +246,13 @@ extension TinyFederation {
       ]))
     let mixed = try await trainer.features(of: .train)
     for (row, flag) in flags.enumerated() {
-      let gap = (mixed[row] - (flag == 1 ? local : global)[row]).magnitude
-      #expect(!(gap .> 1e-4).anyTrue, "row \(row)")
+      expectClose(
+        mixed[row], (flag == 1 ? local : global)[row], absolute: 1e-4, "row \(row)")
     }
   }
 
   @Test func `inputs of all linear layers are seen, whatever the batches are`() async throws {
     let tiny = try TinyFederation(dropout: 0)
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load(["method.name=fedp2eft"]))
     let trainer = try assembly.makeTrainer(of: ClientID(index: 4, name: "owner 4"))
     let moments = try await trainer.inputMoments(of: .train)

@@ -26,7 +26,6 @@ import Testing
   }
 
   @Test func `as many are kept as are wanted, drawn by the seed, in their order`() throws {
-    defer { tiny.remove() }
     let all = try sources([])
     let some = try sources(["data.public-rows.max-rows=9"])
     #expect(some.count == 9 && some == all.filter { some.contains($0) })
@@ -38,7 +37,6 @@ import Testing
   }
 
   @Test func `a file that is not there ends a run before it begins`() throws {
-    defer { tiny.remove() }
     let assembly = try Assembly(
       experiment(Self.method + ["data.public-rows.file=rows.jsnol", Self.columns]))
     let folder = tiny.folder.appending(path: "runs/none")
@@ -55,7 +53,6 @@ import Testing
   }
 
   @Test func `rows that could not be read are told when a run begins`() throws {
-    defer { tiny.remove() }
     let rows = try String(
       contentsOf: tiny.folder.appending(path: "rows.jsonl"), encoding: .utf8)
     try Data((rows + "{\"question\": 5}\n").utf8)
@@ -70,7 +67,6 @@ import Testing
   }
 
   @Test func `a server that would not look at them refuses them`() throws {
-    defer { tiny.remove() }
     let error = #expect(throws: ApusError.self) {
       try Assembly(experiment(["method.name=fedit"] + Self.file))
     }
@@ -78,9 +74,7 @@ import Testing
   }
 
   @Test func `an emulator of a task that writes nothing is refused before a run`() throws {
-    defer { tiny.remove() }
     let classes = try TinyFederation()
-    defer { classes.remove() }
     let error = #expect(throws: ApusError.self) {
       try Assembly(classes.load(["method.name=fedbiot", "method.adapted-blocks=1"]))
     }

@@ -12,7 +12,6 @@ import Testing
 @Suite struct RunLaws {
   @Test func `workers change no bit of the adapter`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let one = try await tiny.global(named: "one", ["engine.workers=1"])
     let two = try await tiny.global(named: "two", ["engine.workers=2"])
     let four = try await tiny.global(named: "four", ["engine.workers=4"])
@@ -24,7 +23,6 @@ import Testing
 
   @Test func `one client with all rows is centralised training, bit for bit`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let alone = [
       "data.partition.kind=iid", "data.partition.clients=1", "federation.sampling.cohort-size=1",
       "data.columns.client=~",
@@ -40,7 +38,6 @@ import Testing
     async throws
   {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let plain = try await tiny.global(named: "plain", [])
     let zero = try await tiny.global(named: "zero", ["training.proximal=0"])
     let strong = try await tiny.global(
@@ -58,7 +55,6 @@ import Testing
 
   @Test func `the reported bytes are those of the messages`() async throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load([]))
     let run = try ExperimentRun(
       assembly, folder: tiny.folder.appending(path: "runs/bytes"), resuming: false)
@@ -76,7 +72,6 @@ import Testing
 
   @Test func `halves in processes of their own give the same bits`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let threads = try await tiny.global(named: "threads", [])
     let processes = try await tiny.global(named: "processes", ["engine.kind=processes"])
     #expect(threads.isIdentical(to: processes))
@@ -84,7 +79,6 @@ import Testing
 
   @Test func `an interrupted run goes on to the same bits`() async throws {
     let tiny = try TinyFederation(rounds: 4)
-    defer { tiny.remove() }
     let whole = try await tiny.global(named: "whole", [])
     let folder = tiny.folder.appending(path: "runs/parts")
     let assembly = try Assembly(try tiny.load([]))
@@ -98,7 +92,6 @@ import Testing
 
   @Test func `local sends no tensor and its clients differ`() async throws {
     let tiny = try TinyFederation(rounds: 2)
-    defer { tiny.remove() }
     let assembly = try Assembly(
       try tiny.load(["method.name=local", "federation.evaluation.client-splits=[test]"]))
     let run = try ExperimentRun(

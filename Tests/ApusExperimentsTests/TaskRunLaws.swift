@@ -27,10 +27,11 @@ import Testing
   }
 
   @Test(arguments: TinyTask.kinds)
-  func `the loss falls, and every metric of the task is there`(kind: String) async throws {
+  func `the loss falls, the headline rises, and every metric is there`(kind: String) async throws {
     let tiny = try TinyTask(kind, rounds: 8)
-    defer { tiny.remove() }
-    let run = try await run(tiny, named: "falls")
+    // Four passes a round teach this task all that there is in the first round.
+    let settings = kind == "extractive-qa" ? ["training.local-epochs=1"] : []
+    let run = try await run(tiny, named: "falls", settings)
     let metrics = try run.archive().metrics().filter { $0.scope == "global/test" }
     func curve(_ name: String) -> [Double] {
       metrics.filter { $0.metric == name }.map(\.value)
@@ -39,7 +40,8 @@ import Testing
     #expect(losses.count == 8)
     #expect(try #require(losses.min()) < 0.85 * #require(losses.first), "\(losses)")
     let headline = curve(run.assembly.experiment.task.kind.headline)
-    #expect(try #require(headline.max()) >= #require(headline.first), "\(headline)")
+    #expect(
+      try #require(headline.dropFirst().max()) > #require(headline.first), "\(headline)")
     let expected: Set<String> =
       switch kind {
       case "seq2seq":
@@ -61,7 +63,6 @@ import Testing
   @Test(arguments: TinyTask.kinds)
   func `workers change no bit`(kind: String) async throws {
     let tiny = try TinyTask(kind, rounds: 1)
-    defer { tiny.remove() }
     let one = try await run(tiny, named: "one", ["engine.workers=1"])
     let three = try await run(tiny, named: "three", ["engine.workers=3"])
     let values = try [one, three].map { try $0.assembly.global(of: $0.folder) }
@@ -73,7 +74,6 @@ import Testing
   @Test(arguments: TinyTask.kinds)
   func `adapter folders name the task and hold its head`(kind: String) async throws {
     let tiny = try TinyTask(kind, rounds: 1)
-    defer { tiny.remove() }
     let run = try await run(tiny, named: "export")
     let folder = try AdapterFolder(reading: run.folder.appending(path: "adapter"))
     let values = try run.assembly.global(of: run.folder)
@@ -123,7 +123,6 @@ import Testing
   ])
   func `what cannot be is named`(kind: String, setting: String, told: String) throws {
     let tiny = try TinyTask(kind)
-    defer { tiny.remove() }
     let error = #expect(throws: ApusError.self) { try Assembly(try load(tiny, [setting])) }
     #expect(error.map { "\($0)".contains(told) } == true, "\(String(describing: error))")
   }

@@ -8,16 +8,12 @@ import ApusTraining
 import Foundation
 import Testing
 
-/// The folder of the package.
-private let packageRoot = URL(filePath: #filePath).deletingLastPathComponent()
-  .deletingLastPathComponent().deletingLastPathComponent()
-
 @Suite struct TextGeneratorLaws {
   private func withDecoder(_ body: (URL) throws -> Void) throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try TinyDecoder.write(to: folder)
-    try body(folder)
+    try withTemporaryFolder { folder in
+      try TinyDecoder.write(to: folder)
+      try body(folder)
+    }
   }
 
   @Test func `prompts that go through in other batches give the same texts`() throws {
@@ -81,10 +77,8 @@ private let packageRoot = URL(filePath: #filePath).deletingLastPathComponent()
   ) throws {
     let fixture = packageRoot.appending(path: "Tests/Fixtures/decoders/\(name)")
     let golden = try SafetensorsFile(contentsOf: fixture.appending(path: "reference.safetensors"))
-    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let (input, output) = (folder.appending(path: "in"), folder.appending(path: "out"))
+    let folder = try TemporaryFolder()
+    let (input, output) = (folder("in"), folder("out"))
     let mask = try golden.tensor("\(padding).mask")
     try Safetensors.write(
       [("input_ids", try golden.tensor("\(padding).ids")), ("attention_mask", mask)], to: input)
@@ -92,10 +86,7 @@ private let packageRoot = URL(filePath: #filePath).deletingLastPathComponent()
       checkpoint: fixture.appending(path: "tiny"), adapter: nil, input: input, output: output)
     let logits = try SafetensorsFile(contentsOf: output).tensor("logits")
     let expected = try golden.tensor("\(padding).logits") * mask.to(.float32).unsqueezed(2)
-    #expect(logits.shape == expected.shape)
-    for (a, b) in zip(logits.doubles, expected.doubles) {
-      #expect(abs(a - b) <= 1e-5 + 1e-4 * abs(b))
-    }
+    expectClose(logits, expected, absolute: 1e-5, relative: 1e-4, "logits")
   }
 
   @Test(

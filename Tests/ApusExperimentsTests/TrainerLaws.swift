@@ -11,7 +11,6 @@ import Testing
 
   @Test func `a phase depends on its start and its stream alone`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load([]))
     let (one, two) = (
       try assembly.makeTrainer(of: client), try assembly.makeTrainer(of: client)
@@ -30,7 +29,6 @@ import Testing
   @Test(arguments: [1, 3])
   func `a step limit bounds the work`(limit: Int) async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load(["training.local-epochs=2"]))
     let trainer = try assembly.makeTrainer(of: client)
     let outcome = try await trainer.train(
@@ -42,7 +40,6 @@ import Testing
 
   @Test func `only what is selected moves`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load([]))
     let trainer = try assembly.makeTrainer(of: client)
     _ = try await trainer.train(
@@ -57,7 +54,6 @@ import Testing
 
   @Test func `a loss that is no number ends the phase with an error`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load([]))
     let trainer = try assembly.makeTrainer(of: client)
     let head = try #require(trainer.initial.names.first { $0.hasSuffix("classifier.bias") })
@@ -71,7 +67,6 @@ import Testing
 
   @Test func `training lowers the loss on the rows it saw`() async throws {
     let tiny = try TinyFederation()
-    defer { tiny.remove() }
     let assembly = try Assembly(try tiny.load(["training.local-epochs=8"]))
     let trainer = try assembly.makeTrainer(of: client)
     let before = try #require(try await trainer.evaluate(.train)["loss"])

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCore
 import ApusSimulation
+import ApusTestSupport
 import Foundation
 import Testing
 
@@ -31,9 +32,10 @@ private struct EchoRunner: ClientRunner {
 
 @Suite struct ClientLaws {
   private let link = TestLink()
-  private let states = FileManager.default.temporaryDirectory
-    .appending(path: "apus-\(UUID().uuidString)")
+  private let folder: TemporaryFolder
   private let id = ClientID(index: 2, name: "two")
+
+  init() throws { folder = try TemporaryFolder() }
 
   private func client(fails: Bool = false) -> FlowerClient {
     let site = FlowerSite(
@@ -43,7 +45,8 @@ private struct EchoRunner: ClientRunner {
           id: ClientID(index: $0, name: "\($0)"), sampleCount: 10 + $0, localSteps: 1)
       },
       runner: EchoRunner(fails: fails))
-    return FlowerClient(states: states, site: site, remake: { _ in site }, report: { _ in })
+    return FlowerClient(
+      states: folder("states"), site: site, remake: { _ in site }, report: { _ in })
   }
 
   private func instruct(_ content: FlowerContent, _ type: String = "train.apus") async throws {

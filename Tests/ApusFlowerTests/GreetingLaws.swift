@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCore
 import ApusSimulation
+import ApusTestSupport
 import Foundation
 import Testing
 
@@ -50,11 +51,9 @@ private struct IdleRunner: ClientRunner {
   }
 
   @Test func `a file that all must agree on is compared by what is in it`() throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let folder = try TemporaryFolder()
     func greeting(_ name: String, _ contents: String) throws -> Greeting {
-      let file = folder.appending(path: name)
+      let file = folder(name)
       try Data(contents.utf8).write(to: file)
       let site = FlowerSite(
         settings: ["data.partition.file": name], seed: 1, rounds: 1, clients: [],
@@ -70,7 +69,7 @@ private struct IdleRunner: ClientRunner {
     #expect(server.fingerprint != other.fingerprint)
     let missing = #expect(throws: ApusError.self) {
       try FlowerSite(settings: [:], seed: 1, rounds: 1, clients: [], runner: IdleRunner())
-        .comparing(contentsOf: ["data.partition.file": folder.appending(path: "none")])
+        .comparing(contentsOf: ["data.partition.file": folder("none")])
     }
     #expect(missing?.code == .fileAccess)
   }

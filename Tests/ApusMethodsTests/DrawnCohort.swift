@@ -100,13 +100,3 @@ struct DrawnCohort {
     briefs[client]?.tensors.filtered { $0.hasPrefix("base_delta.") } ?? NamedTensors()
   }
 }
-
-/// Requires |a − b| ≤ absolute for every element.
-func expectClose(
-  _ found: Tensor, _ expected: Tensor, absolute: Double,
-  sourceLocation: SourceLocation = #_sourceLocation
-) {
-  expectClose(
-    NamedTensors(["matrix": found]), NamedTensors(["matrix": expected]), absolute: absolute,
-    relative: 0, sourceLocation: sourceLocation)
-}

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCore
 import ApusMethods
+import ApusTestSupport
 import ApusTorch
 import Testing
 

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCore
 import ApusMethods
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Testing
@@ -148,7 +149,12 @@ private func brief(
     let several = try ToyFederation(makeFlex())
     try await several.run(0..<1)
     let bias = try #require(several.metrics.last?["aggregation_bias"])
-    #expect(bias > 1e-3 && bias < 1)
+    let means = combined(several.sharedUpdates().map { ($0.share, products($0.tensors)) })
+    let values = try ToyTrainer.pairs.map { svd(try #require(means[$0.site])).s.doubles }
+    // The configured rank is 2.
+    let (lost, all) = (values.flatMap { $0.dropFirst(2) }, values.flatMap { $0 })
+    let squares = [lost, all].map { $0.reduce(0) { $0 + $1 * $1 } }
+    #expect(bias > 1e-3 && abs(bias - (squares[0] / squares[1]).squareRoot()) < 1e-5)
   }
 
   @Test func `an unbiased step goes part of the way`() throws {

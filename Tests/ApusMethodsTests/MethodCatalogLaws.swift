@@ -1,11 +1,9 @@
 import ApusBase
 import ApusCore
 import ApusMethods
+import ApusTestSupport
 import Foundation
 import Testing
-
-private let packageRoot = URL(filePath: #filePath)
-  .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
 /// Options that belong to no method of the catalogue.
 private struct ForeignOptions: MethodOptions {}

@@ -3,7 +3,6 @@ import ApusCore
 import ApusMethods
 import ApusTorch
 import Foundation
-import Testing
 
 /// The smallest engine there can be: one client after another, every message through its bytes.
 final class ToyFederation {
@@ -123,21 +122,6 @@ final class ToyFederation {
     for index in clients.indices {
       let snapshot = try Snapshot(encoded: stored[index + 1], at: "client \(index)")
       try clients[index].half.restore(snapshot)
-    }
-  }
-}
-
-/// Requires |a − b| ≤ absolute + relative·|b| for every element of every tensor.
-func expectClose(
-  _ found: NamedTensors, _ expected: NamedTensors, absolute: Double, relative: Double,
-  sourceLocation: SourceLocation = #_sourceLocation
-) {
-  #expect(found.names == expected.names, sourceLocation: sourceLocation)
-  for (name, tensor) in found {
-    for (index, (a, b)) in zip(tensor.doubles, expected[name]?.doubles ?? []).enumerated()
-    where !(abs(a - b) <= absolute + relative * abs(b)) {
-      Issue.record("\(name)[\(index)]: \(a), expected \(b)", sourceLocation: sourceLocation)
-      return
     }
   }
 }

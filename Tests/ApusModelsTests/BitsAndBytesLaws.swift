@@ -1,5 +1,6 @@
 import ApusBase
 import ApusModels
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Testing

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCore
 import ApusModels
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Testing
@@ -68,12 +69,12 @@ import Testing
     #expect(difference < (name == "mt5" ? 0.16 : 0.05) * exact.norm().item)
   }
 
-  @Test(arguments: EncoderDecoderGolden.names)
+  /// Without mBART, whose decoder begins with the last token of the target.
+  @Test(arguments: EncoderDecoderGolden.names.filter { $0 != "mbart" })
   func `targets that are negative count nothing`(name: String) throws {
     let golden = try EncoderDecoderGolden(name)
     let model = try golden.model()
     // Hiding the ends of targets changes nothing that earlier tokens read.
-    guard name != "mbart" else { return }
     let hidden = golden.targets.map { Array($0.prefix(1)) + $0.dropFirst().map { _ in -100 } }
     let cut = golden.targets.map { Array($0.prefix(1)) }
     expectClose(

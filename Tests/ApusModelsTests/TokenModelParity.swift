@@ -1,32 +1,31 @@
 import ApusBase
 import ApusCore
 import ApusModels
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Testing
 
+/// Makes the models once for all tests of a suite, by a script that takes a few seconds.
+private struct MadeModels: SuiteTrait, TestScoping {
+  @TaskLocal static var folder: URL?
+
+  func provideScope(
+    for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+  ) async throws {
+    let place = try TemporaryFolder()
+    let script = packageRoot.appending(path: "Tests/Fixtures/token_models/oracle.py")
+    try Oracle.run([script.path, place("models").path])
+    try await Self.$folder.withValue(place("models"), operation: function)
+  }
+}
+
 /// Token classifiers, question answerers and masked language models beside transformers.
-@Suite(.enabled(if: Oracle.isPresent, "needs .venv-oracle"))
+@Suite(.enabled(if: Oracle.isPresent, "needs .venv-oracle"), MadeModels())
 struct TokenModelParity {
   static let architectures = ["bert", "roberta", "distilbert", "albert", "deberta", "deberta-v2"]
-  /// Made once, by a script that takes a few seconds.
-  private static let made = Result { try make() }
   private let folder: URL
-  init() throws { folder = try Self.made.get() }
-
-  private static func make() throws -> URL {
-    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-    let process = Process()
-    process.executableURL = Oracle.python
-    let script = packageRoot.appending(path: "Tests/Fixtures/token_models/oracle.py")
-    process.arguments = [script.path, folder.path]
-    process.environment = ["HF_HUB_OFFLINE": "1", "HOME": NSHomeDirectory()]
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0)
-    return folder
-  }
+  init() throws { folder = try #require(MadeModels.folder) }
 
   /// A checkpoint with what transformers says of it.
   private struct Case {

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCore
 import ApusSimulation
+import ApusTestSupport
 import Foundation
 import Synchronization
 import Testing

@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCore
 import ApusSimulation
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Testing

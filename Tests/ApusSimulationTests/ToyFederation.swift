@@ -99,21 +99,6 @@ struct ToyHosts: Codable, Sendable {
   }
 }
 
-/// A folder that is gone after the test.
-final class TemporaryFolder: Sendable {
-  let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory
-      .appendingPathComponent("apus-simulation-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  func callAsFunction(_ name: String) -> URL { url.appendingPathComponent(name) }
-}
-
 /// Everything about a run that has to be the same whenever the run is the same.
 struct Fingerprint: Equatable {
   let snapshot: Data

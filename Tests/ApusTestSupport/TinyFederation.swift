@@ -3,8 +3,9 @@ public import Foundation
 
 /// A folder with a tiny checkpoint, rows of a few clients and an experiment file.
 public struct TinyFederation {
-  /// The folder, which is removed when the value is thrown away by ``remove()``.
-  public let folder: URL
+  private let place: TemporaryFolder
+  /// The folder, which is removed with the last copy of the value.
+  public var folder: URL { place.url }
   /// The experiment file.
   public var experiment: URL { folder.appending(path: "tiny.yaml") }
 
@@ -12,15 +13,11 @@ public struct TinyFederation {
   ///
   /// The natural clients are of unequal size, and each has a class that it has most of.
   public init(clients: Int = 5, rounds: Int = 3, dropout: Double = 0.1) throws {
-    folder = FileManager.default.temporaryDirectory
-      .appending(path: "apus-\(UUID().uuidString)", directoryHint: .isDirectory)
+    place = try TemporaryFolder()
     try TinyCheckpoint.write(to: folder.appending(path: "checkpoint"), dropout: dropout)
     try Data(Self.rows(clients).utf8).write(to: folder.appending(path: "rows.jsonl"))
     try Data(Self.yaml(clients, rounds).utf8).write(to: experiment)
   }
-
-  /// Removes the folder.
-  public func remove() { try? FileManager.default.removeItem(at: folder) }
 
   private static func rows(_ clients: Int) -> String {
     var lines = ""

@@ -3,8 +3,9 @@ public import Foundation
 
 /// A folder with a tiny decoder, instructions of a few clients and an experiment file.
 public struct TinyInstructions {
-  /// The folder, which is removed when the value is thrown away by ``remove()``.
-  public let folder: URL
+  private let place: TemporaryFolder
+  /// The folder, which is removed with the last copy of the value.
+  public var folder: URL { place.url }
   /// The experiment file.
   public var experiment: URL { folder.appending(path: "tiny.yaml") }
 
@@ -14,15 +15,11 @@ public struct TinyInstructions {
   public init(
     clients: Int = 4, rounds: Int = 3, layers: Int = 2
   ) throws {
-    folder = FileManager.default.temporaryDirectory
-      .appending(path: "apus-\(UUID().uuidString)", directoryHint: .isDirectory)
+    place = try TemporaryFolder()
     try TinyDecoder.write(to: folder.appending(path: "checkpoint"), layers: layers)
     try Data(Self.rows(clients).utf8).write(to: folder.appending(path: "rows.jsonl"))
     try Data(Self.yaml(clients, rounds).utf8).write(to: experiment)
   }
-
-  /// Removes the folder.
-  public func remove() { try? FileManager.default.removeItem(at: folder) }
 
   private static func rows(_ clients: Int) -> String {
     var lines = ""

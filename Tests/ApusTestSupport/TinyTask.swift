@@ -8,15 +8,15 @@ public struct TinyTask {
     "seq2seq", "token-classification", "extractive-qa", "masked-lm", "sequence-classification",
   ]
 
-  /// The folder, which is removed when the value is thrown away by ``remove()``.
-  public let folder: URL
+  private let place: TemporaryFolder
+  /// The folder, which is removed with the last copy of the value.
+  public var folder: URL { place.url }
   /// The experiment file.
   public var experiment: URL { folder.appending(path: "tiny.yaml") }
 
   /// Writes everything to a fresh temporary folder.
   public init(_ kind: String, clients: Int = 4, rounds: Int = 3) throws {
-    folder = FileManager.default.temporaryDirectory
-      .appending(path: "apus-\(UUID().uuidString)", directoryHint: .isDirectory)
+    place = try TemporaryFolder()
     let checkpoint = folder.appending(path: "checkpoint")
     if kind == "seq2seq" {
       try TinyEncoderDecoder.write(to: checkpoint)
@@ -26,9 +26,6 @@ public struct TinyTask {
     try Data(try Self.rows(kind, clients).utf8).write(to: folder.appending(path: "rows.jsonl"))
     try Data(Self.yaml(kind, rounds).utf8).write(to: experiment)
   }
-
-  /// Removes the folder.
-  public func remove() { try? FileManager.default.removeItem(at: folder) }
 
   private static func rows(_ kind: String, _ clients: Int) throws -> String {
     var random = RandomStream(seed: 8)

@@ -1,4 +1,5 @@
 import ApusBase
+import ApusTestSupport
 import ApusTokenizers
 import Foundation
 import Testing
@@ -85,22 +86,20 @@ import Testing
   }
 
   @Test func `a checkpoint's template has its special tokens`() throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let missing = #expect(throws: ApusError.self) { try ChatTemplate(contentsOf: folder) }
+    let folder = try TemporaryFolder()
+    let missing = #expect(throws: ApusError.self) { try ChatTemplate(contentsOf: folder.url) }
     #expect(missing?.code == .unsupported)
     let config = """
       {"bos_token": {"content": "<s>", "special": true}, "eos_token": "</s>",
        "chat_template": [{"name": "tool", "template": "no"},
          {"name": "default", "template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"}]}
       """
-    try Data(config.utf8).write(to: folder.appending(path: "tokenizer_config.json"))
+    try Data(config.utf8).write(to: folder("tokenizer_config.json"))
     let messages = [ChatMessage(role: "user", content: "hi")]
-    let own = try ChatTemplate(contentsOf: folder)
+    let own = try ChatTemplate(contentsOf: folder.url)
     #expect(try own.render(messages, addGenerationPrompt: true) == "<s>hi</s>")
-    try Data("{{ 1 }}".utf8).write(to: folder.appending(path: "chat_template.jinja"))
+    try Data("{{ 1 }}".utf8).write(to: folder("chat_template.jinja"))
     #expect(
-      try ChatTemplate(contentsOf: folder).render(messages, addGenerationPrompt: true) == "1")
+      try ChatTemplate(contentsOf: folder.url).render(messages, addGenerationPrompt: true) == "1")
   }
 }

@@ -1,4 +1,5 @@
 import ApusBase
+import ApusTestSupport
 import ApusTokenizers
 import Foundation
 import Testing
@@ -105,12 +106,11 @@ import Testing
   }
 
   @Test func `missing files are named`() throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "apus-\(UUID().uuidString)")
-    let error = try #require(throws: ApusError.self) { try Tokenizer(contentsOf: folder) }
-    #expect(error.code == .fileAccess && error.location == folder.path)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let empty = try #require(throws: ApusError.self) { try Tokenizer(contentsOf: folder) }
+    let folder = try TemporaryFolder()
+    let missing = folder("missing")
+    let error = try #require(throws: ApusError.self) { try Tokenizer(contentsOf: missing) }
+    #expect(error.code == .fileAccess && error.location == missing.path)
+    let empty = try #require(throws: ApusError.self) { try Tokenizer(contentsOf: folder.url) }
     #expect(empty.code == .fileAccess && empty.problem.contains("vocab.txt"))
   }
 
@@ -119,10 +119,9 @@ import Testing
     ("", "empty"),
   ])
   func `a wrong vocab.txt is an error`(text: String, words: String) throws {
-    let file = FileManager.default.temporaryDirectory.appending(
-      path: "apus-\(UUID().uuidString).txt")
+    let folder = try TemporaryFolder()
+    let file = folder("vocab.txt")
     try Data(text.utf8).write(to: file)
-    defer { try? FileManager.default.removeItem(at: file) }
     let error = try #require(throws: ApusError.self) { try Tokenizer(contentsOf: file) }
     #expect(error.code == .invalidFile && error.problem.contains(words), "\(error)")
   }

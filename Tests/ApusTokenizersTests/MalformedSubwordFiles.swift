@@ -1,4 +1,5 @@
 import ApusBase
+import ApusTestSupport
 import Foundation
 import Testing
 
@@ -82,12 +83,10 @@ import Testing
   }()
 
   @Test func `a sentencepiece model is read, and a cut or mutated one never traps`() throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "apus-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let file = folder.appending(path: "tokenizer.model")
+    let folder = try TemporaryFolder()
+    let file = folder("tokenizer.model")
     try Data(Self.model).write(to: file)
-    let tokenizer = try Tokenizer(contentsOf: folder)
+    let tokenizer = try Tokenizer(contentsOf: folder.url)
     #expect(try tokenizer.encode("a ab").ids == [1, 3, 3, 0])
     #expect(tokenizer.decode([1, 3, 3]) == "a a")
     var random = RandomStream(seed: 9)

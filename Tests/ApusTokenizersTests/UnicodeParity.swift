@@ -1,11 +1,12 @@
 import ApusBase
+import ApusTestSupport
 import Foundation
 import Testing
 
 @testable import ApusTokenizers
 
 /// Every assigned Unicode scalar, through every component that looks at scalars.
-@Suite(.enabled(if: Oracle.isInstalled, Oracle.absence))
+@Suite(.enabled(if: Oracle.isPresent, Oracle.absence))
 struct UnicodeParity {
   static let normalizers = [
     #"{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":false,"strip_accents":false,"lowercase":false}"#,
@@ -88,11 +89,11 @@ struct UnicodeParity {
     }
 
     func answers(_ requests: [[String: Any]]) throws -> [Any] {
-      let file = FileManager.default.temporaryDirectory.appending(
-        path: "apus-probe-\(UUID().uuidString).json")
-      try json.write(to: file)
-      defer { try? FileManager.default.removeItem(at: file) }
-      return try Oracle.answers(requests, tokenizer: file)
+      try withTemporaryFolder { folder in
+        let file = folder.appending(path: "probe.json")
+        try json.write(to: file)
+        return try Oracle.answers(requests, tokenizer: file)
+      }
     }
   }
 }

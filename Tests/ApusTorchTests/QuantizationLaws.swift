@@ -59,7 +59,7 @@ import Testing
     let plain = packed.unpacked(dtype)
     #expect(plain.dtype == dtype)
     let x = matrix(5, 70, seed: 2).to(dtype).requiringGradient()
-    let (a, b) = (linear(x, packed: packed), linear(x, weight: plain))
+    let (a, b) = (packed.product(x, bias: nil), linear(x, weight: plain))
     #expect(a.isIdentical(to: b))
     let (da, db) = (
       a.squared.sum().gradients(by: [x])[0], b.squared.sum().gradients(by: [x])[0]

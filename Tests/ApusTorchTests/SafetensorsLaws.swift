@@ -1,4 +1,5 @@
 import ApusBase
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Testing
@@ -115,17 +116,12 @@ private let everyDType: [(name: String, tensor: Tensor)] = DType.allCases.map {
     #expect(file.names.count == 13)
   }
 
-  private static let python = packageRoot.appending(path: ".venv-oracle/bin/python")
-
-  @Test(
-    .enabled(if: FileManager.default.fileExists(atPath: python.path), "needs .venv-oracle"))
+  @Test(.enabled(if: Oracle.isPresent, "needs .venv-oracle"))
   func `a file that Apus wrote opens in Python with the same numbers`() throws {
     try withTemporaryFolder { folder in
       let url = folder.appending(path: "swift.safetensors")
       try Safetensors.write(everyDType, metadata: ["note": "ü \"q\""], to: url)
-      let process = Process()
-      process.executableURL = Self.python
-      process.arguments = [
+      let output = try Oracle.run([
         "-c",
         """
         import sys
@@ -136,18 +132,11 @@ private let everyDType: [(name: String, tensor: Tensor)] = DType.allCases.map {
                 tensor = file.get_tensor(name)
                 print(name, str(tensor.dtype)[6:], *[int(x) for x in tensor.flatten()])
         """, url.path,
-      ]
-      let pipe = Pipe()
-      process.standardOutput = pipe
-      try process.run()
-      let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
-      process.waitUntilExit()
+      ])
       let expected = DType.allCases.map(\.rawValue).sorted().map {
         "\($0) \($0) " + ($0 == "bool" ? "0 1 1 1 1 1" : "0 1 2 3 5 100")
       }
-      #expect(
-        String(decoding: output, as: UTF8.self)
-          == (["ü \"q\""] + expected).joined(separator: "\n") + "\n")
+      #expect(output == (["ü \"q\""] + expected).joined(separator: "\n") + "\n")
     }
   }
 }

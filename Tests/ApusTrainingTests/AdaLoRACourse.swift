@@ -2,6 +2,7 @@ import ApusAdapters
 import ApusBase
 import ApusCore
 import ApusModels
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Testing
@@ -10,28 +11,12 @@ import Testing
 
 /// A training with AdaLoRA beside the same one of Python's PEFT.
 @Suite struct AdaLoRACourse {
-  private static let fixtures = URL(filePath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().appending(path: "Fixtures")
-
-  /// The batch of the tiny checkpoint's reference.
-  private func batch(_ file: SafetensorsFile) throws -> TokenBatch {
-    var (ids, types) = (try file.tensor("ids").ints[...], try file.tensor("types").ints[...])
-    var (examples, segments): ([[Int]], [[Int]]) = ([], [])
-    for length in try file.tensor("lengths").ints {
-      examples.append(Array(ids.prefix(length)))
-      segments.append(Array(types.prefix(length)))
-      (ids, types) = (ids.dropFirst(length), types.dropFirst(length))
-    }
-    return try TokenBatch(examples, types: segments)
-  }
-
   @Test func `every step leaves the same singular values`() throws {
-    let bert = Self.fixtures.appending(path: "bert")
-    let reference = try SafetensorsFile(contentsOf: bert.appending(path: "reference.safetensors"))
+    let golden = try Golden()
     let course = try SafetensorsFile(
-      contentsOf: Self.fixtures.appending(path: "parameterizations/course.safetensors"))
-    let model = try Backbone(Checkpoint(folder: bert.appending(path: "tiny"))).makeClassifier(
-      labels: 3, pooling: .cls, random: RandomStream(seed: 1))
+      contentsOf: packageRoot.appending(
+        path: "Tests/Fixtures/parameterizations/course.safetensors"))
+    let model = try Golden.model()
     var configuration = AdapterConfiguration()
     (configuration.kind, configuration.rank, configuration.alpha) = (.adalora, 2, 8)
     configuration.adalora.initialRank = 4
@@ -51,7 +36,7 @@ import Testing
       trainables: adapted.trainables, stepCount: 14, fullStepCount: 14, round: nil)
     var stepper = try Stepper(phase, hooks: adapted.makeStepHooks(), training)
     try stepper.begin()
-    let (batch, labels) = (try batch(reference), try reference.tensor("labels"))
+    let (batch, labels) = (try golden.batch, try golden.file.tensor("labels"))
     for index in 0..<14 {
       let step = LocalStep(phase, index: index, random: RandomStream(seed: 1))
       _ = try stepper.step(step, learningRate: 0.5) {

@@ -1,4 +1,5 @@
 import ApusBase
+import ApusTestSupport
 import Foundation
 import Testing
 
@@ -117,6 +118,6 @@ import Testing
     #expect(lines.count > 1_000)
   }
 
-  private static let solutions = URL(filePath: #filePath).deletingLastPathComponent()
-    .appending(path: "../../../shared/data/gsm8k/test.jsonl").standardizedFileURL
+  private static let solutions =
+    packageRoot.appending(path: "../shared/data/gsm8k/test.jsonl").standardizedFileURL
 }

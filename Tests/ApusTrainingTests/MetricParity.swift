@@ -1,4 +1,5 @@
 import ApusBase
+import ApusTestSupport
 import Foundation
 import Testing
 
@@ -9,8 +10,7 @@ import Testing
   let golden: JSONNode
   init() throws {
     golden = try JSONNode(
-      contentsOf: URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appending(path: "Fixtures/metrics/metrics.json"))
+      contentsOf: packageRoot.appending(path: "Tests/Fixtures/metrics/metrics.json"))
   }
 
   private func near(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= 1e-9 * max(1, abs(b)) }

@@ -40,16 +40,16 @@ import Testing
   private func rows(
     _ question: String, _ answer: String?, maxLength: Int = 99, responseOnly: Bool = true
   ) throws -> TokenizedRows {
-    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try TinyDecoder.write(to: folder)
-    let format = PromptFormat(
-      .template(.plain), tokenizer: try Tokenizer(contentsOf: folder), endToken: 3)
-    let place = SourcePlace(file: "a", line: 1)
-    let data = try Dataset(
-      name: "a", examples: [Example(text: question, response: answer, source: place)])
-    return try TokenizedRows(
-      data, format: format, maxLength: maxLength, responseOnly: responseOnly)
+    try withTemporaryFolder { folder in
+      try TinyDecoder.write(to: folder)
+      let format = PromptFormat(
+        .template(.plain), tokenizer: try Tokenizer(contentsOf: folder), endToken: 3)
+      let place = SourcePlace(file: "a", line: 1)
+      let data = try Dataset(
+        name: "a", examples: [Example(text: question, response: answer, source: place)])
+      return try TokenizedRows(
+        data, format: format, maxLength: maxLength, responseOnly: responseOnly)
+    }
   }
 
   @Test func `a row is prompt, response and stop token, and the response alone counts`() throws {

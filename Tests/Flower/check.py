@@ -56,6 +56,8 @@ def main():
             kind = "" if isinstance(failure, Failure) else f"{type(failure).__name__}: "
             said, mark, failed = f"{kind}{failure} (logs: {root / name})", "FAIL", failed + 1
         print(f"{mark} {name}: {said} [{time.monotonic() - start:.0f} s]", flush=True)
+    if not (failed or arguments.keep):
+        shutil.rmtree(root)
     sys.exit(1 if failed else 0)
 
 

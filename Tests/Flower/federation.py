@@ -50,17 +50,24 @@ def wait_until(what, found, *processes, seconds=None):
         time.sleep(0.1)
 
 
+# Ports that were given, also where nobody listens yet.
+given = set()
+
+
 def free_port():
-    """A port of loopback that nobody has now, and that no connection gets by chance."""
+    """A port of loopback that nobody has or was given, and that no connection gets by chance."""
     draw = random.SystemRandom()
     while True:
         port = draw.randrange(20_000, 32_000)
+        if port in given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
-                return port
             except OSError:
                 continue
+        given.add(port)
+        return port
 
 
 def connects(port):
@@ -217,7 +224,11 @@ class Federation:
         done = subprocess.run(
             [FLWR / "flwr", *arguments], env=self.environment, text=True, capture_output=True,
             timeout=PATIENCE)
-        return done.stdout + done.stderr
+        said = done.stdout + done.stderr
+        require(
+            done.returncode == 0,
+            f"flwr {' '.join(str(part) for part in arguments)} failed: {said.strip()[-300:]}")
+        return said
 
 
 def run_apus(*arguments, expect=0):

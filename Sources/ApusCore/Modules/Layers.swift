@@ -35,8 +35,10 @@ public final class Linear: Module {
   public func callAsFunction(_ x: Tensor) -> Tensor {
     observer?(x)
     if let packed = weight.packed {
-      let product = linear(x, packed: packed)
-      return bias.map { product + $0.value.to(x.dtype) } ?? product
+      guard let bias = bias?.value, bias.requiresGradient else {
+        return packed.product(x, bias: bias?.value)
+      }
+      return packed.product(x, bias: nil) + bias.to(x.dtype)
     }
     return linear(x, weight: weight.value.to(x.dtype), bias: bias?.value.to(x.dtype))
   }

@@ -19,7 +19,7 @@ extension RoundLoop {
     let shards = simulation.options.evaluation.shards
     let (runner, global) = (runner, try Message(tensors: server.global).encoded())
     var total: MetricSums = [:]
-    try await window.run(shards) {
+    try await window().run(shards) {
       $0
     } work: { shard in
       try await runner.evaluate(global: global, split: split, shard: shard, of: shards)
@@ -38,7 +38,7 @@ extension RoundLoop {
     let (clients, runner) = (simulation.clients, runner)
     var rows: [MetricRow] = []
     var values: [String: [Double]] = [:]
-    try await window.run(clients.count) { index in
+    try await window().run(clients.count) { index in
       let id = clients[index].id
       let brief = try asked.brief(for: id, round: round).encoded()
       return (id, brief, try states.state(of: id.index))

@@ -13,6 +13,7 @@ final class RoundCourse<Runner: ClientRunner> {
   private let loop: RoundLoop<Runner>
   private let plan: RoundPlan
   private let briefs: BriefSpool
+  private let expectedUplink: Int?
   private var latestSent: (bytes: Data, tensors: NamedTensors)?
 
   /// Draws the cohort, makes all briefs and plans the round.
@@ -33,6 +34,7 @@ final class RoundCourse<Runner: ClientRunner> {
         policy: simulation.options.stragglers, uplinkBytes: expectedUplink,
         wanted: simulation.sampler.wanted(of: cohort.count)))
     self.plan = plan
+    self.expectedUplink = expectedUplink
     running = plan.entries.indices.filter {
       plan.entries[$0].fate.isUsed && plan.entries[$0].member.client.sampleCount > 0
     }
@@ -76,7 +78,11 @@ final class RoundCourse<Runner: ClientRunner> {
     }
     for event in events { report(.noticed(event)) }
     let (runner, round) = (loop.runner, round)
-    return try await loop.window.run(running.count) { index in
+    let updateBytes = running.map { record.clients[$0].downlinkBytes }.max() ?? 0
+    let window = loop.window(resultBytes: max(updateBytes, expectedUplink ?? 0))
+    return try await window.run(running.count) { index in
+      plan.entries[running[index]].steps
+    } begin: { index in
       try turn(running[index])
     } work: { turn in
       try await runner.run(turn.client, brief: turn.brief, round: round, state: turn.state)

@@ -36,7 +36,17 @@ final class RoundLoop<Runner: ClientRunner> {
     encodedServer = try self.server.snapshot.encoded()
   }
 
-  var window: OrderedWindow { OrderedWindow(width: 2 * runner.workers) }
+  /// Two pieces for each worker, and results that wait: more of them while they are small.
+  ///
+  /// - Parameter resultBytes: The size of a result.
+  func window(resultBytes: Int = .max) -> OrderedWindow {
+    let busy = 2 * runner.workers
+    let held = Self.waitingBytes / max(1, resultBytes)
+    return OrderedWindow(width: max(busy, min(held, 4 * busy)), running: busy)
+  }
+
+  /// Results that wait for their turn take this, unless two for each worker take more.
+  private static var waitingBytes: Int { 64 << 20 }
 
   func run() async throws -> SimulationOutcome {
     let root = RandomStream(seed: store.description.seed)

@@ -5,9 +5,9 @@ public struct Int8Matrix: PackedMatrix {
   public let shape: [Int]
   public let dtype: DType
   /// [d_out, d_in] in int8.
-  private let codes: Tensor
+  let codes: Tensor
   /// [d_out, 1] in float32.
-  private let scales: Tensor
+  let scales: Tensor
 
   /// Packs a matrix [d_out, d_in]; a row of zeros stays zero.
   public init(_ matrix: Tensor) {

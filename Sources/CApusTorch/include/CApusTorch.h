@@ -214,6 +214,17 @@ bool apus_attend_backward(
 /// What the dropout multiplies the shares of one example by [K·G, queries, keys].
 apus_tensor apus_attention_mask(const apus_attention_plan *plan, int64_t example);
 
+// MARK: Products of bytes, on the processor (IntegerProducts.cpp)
+
+/// x·Wᵀ + b of a matrix in bytes: codes [N, K] int8 times the scales of its rows [N]; x […, K]
+/// float32 or bfloat16, whose rows become bytes too. The bias may be NULL. `turned` gives x·W of
+/// x […, N], without a bias.
+apus_tensor apus_integer_linear(
+    apus_tensor x, apus_tensor codes, apus_tensor scales, apus_tensor bias, bool turned);
+/// The exact int32 product of codes −127…127, [M, K] and [K, N] int8; in whole numbers of float32 on
+/// processors whose products of bytes are not exact, and if asked for.
+apus_tensor apus_integer_product(apus_tensor a, apus_tensor b, bool in_floats);
+
 // MARK: Linear algebra (LinearAlgebra.cpp)
 
 bool apus_svd(apus_tensor x, apus_tensor *u, apus_tensor *s, apus_tensor *vh);

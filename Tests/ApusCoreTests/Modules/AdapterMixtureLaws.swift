@@ -1,5 +1,6 @@
 import ApusBase
 import ApusCore
+import ApusTestSupport
 import ApusTorch
 import Testing
 

@@ -17,7 +17,6 @@ import Testing
 
   @Test func `entries are methods, then variants, each with every value of the grid`() throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let comparison = try comparison(
       tiny,
       [
@@ -39,7 +38,6 @@ import Testing
 
   @Test func `a file without the section compares nothing but itself`() throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let alone = try comparison(tiny, [])
     #expect(alone.entries == ["fedit"])
     #expect(alone.members.map(\.seed) == [3])
@@ -56,7 +54,6 @@ import Testing
   ])
   func `what is wrong is said before anything runs`(settings: [String], says: String) throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let error = #expect(throws: ApusError.self) { try comparison(tiny, settings) }
     #expect(error?.description.contains(says) == true, "\(error?.description ?? "")")
   }
@@ -65,7 +62,6 @@ import Testing
     async throws
   {
     let tiny = try TinyFederation(rounds: 2)
-    defer { tiny.remove() }
     let settings = [
       "compare.methods=[fedit, local]", "compare.seeds=[1, 2]", "compare.target=0.01",
     ]
@@ -106,10 +102,6 @@ import Testing
   @Test func `the metric is the headline of the task unless another is named`() throws {
     let tiny = try TinyFederation(rounds: 1)
     let writing = try TinyInstructions(rounds: 1)
-    defer {
-      tiny.remove()
-      writing.remove()
-    }
     #expect(try comparison(tiny, []).metric == "accuracy")
     #expect(try comparison(tiny, ["compare.metric=macro_f1"]).metric == "macro_f1")
     let words = try Comparison(
@@ -119,7 +111,6 @@ import Testing
 
   @Test func `named methods are entries of the file where it has them`() throws {
     let tiny = try TinyFederation(rounds: 1)
-    defer { tiny.remove() }
     let some = try Comparison(
       contentsOf: tiny.experiment,
       assignments: [
@@ -134,7 +125,6 @@ import Testing
     async throws
   {
     let tiny = try TinyFederation(rounds: 2)
-    defer { tiny.remove() }
     let comparison = try comparison(
       tiny,
       ["compare.methods=[fedit, fedsa-lora]", "federation.evaluation.client-splits=[test]"])

@@ -55,7 +55,6 @@ import Testing
 
   @Test func `rows are drawn by the seed, in their order, and no more than there are`() throws {
     let tiny = try TinyFederation(clients: 4, rounds: 1)
-    defer { tiny.remove() }
     func rows(_ settings: [String]) throws -> [String] {
       let data = try ExperimentData(tiny.load(["data.test-share=0"] + settings))
       return data.federated.dataset.examples.map { "\($0.source)" }
@@ -78,7 +77,6 @@ import Testing
 
   @Test func `a star stands for part of the name of a file or of a folder`() throws {
     let tiny = try TinyFederation(clients: 2, rounds: 1)
-    defer { tiny.remove() }
     let text = try String(
       contentsOf: tiny.folder.appending(path: "rows.jsonl"), encoding: .utf8)
     let files = FileManager.default

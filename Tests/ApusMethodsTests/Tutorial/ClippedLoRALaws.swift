@@ -1,6 +1,7 @@
 import ApusBase
 import ApusCore
 import ApusMethods
+import ApusTestSupport
 import ApusTorch
 import Foundation
 import Testing
@@ -43,11 +44,10 @@ import Testing
 
   @Test func `the page shows this very file and these laws, of less than a hundred lines`() throws {
     let folder = URL(filePath: #filePath).deletingLastPathComponent()
-    let root = (0..<3).reduce(folder) { url, _ in url.deletingLastPathComponent() }
     func text(_ file: URL) throws -> String { try String(contentsOf: file, encoding: .utf8) }
     let method = try text(folder.appending(path: "ClippedLoRA.swift"))
     let laws = try text(folder.appending(path: "ClippedLoRALaws.swift"))
-    let page = try text(root.appending(path: "docs/adding-a-method.md"))
+    let page = try text(packageRoot.appending(path: "docs/adding-a-method.md"))
     let blocks = page.components(separatedBy: "```swift\n").dropFirst()
       .map { $0.components(separatedBy: "```")[0] }
     #expect(blocks.count == 2)
