@@ -9,9 +9,10 @@ extension AdapterFolder {
   ///   a factor has no partner of its rank.
   public var factorPairs: [FactorPair] {
     get throws(ApusError) {
-      if let other = tensors.names.first(where: { $0.contains(".lora_magnitude_vector") }) {
+      guard configuration.kind == .lora else {
         throw ApusError(
-          .unsupported, at: "adapter_model.safetensors, \(other)", "the adapter is no plain LoRA",
+          .unsupported, at: "adapter_config.json",
+          "the adapter is of the kind \(configuration.kind.rawValue), no plain LoRA",
           remedy: "Aggregate adapters that are products of two factors")
       }
       let alphas = try PatternTable(configuration.alphaPattern, at: "alpha_pattern")

@@ -132,7 +132,7 @@ public struct AdapterFolder: Sendable {
 
   /// The model card: front matter that the Hub reads, then how to open the adapter.
   private var readme: String {
-    let base = baseModel.map { "base_model: \(Self.quoted($0))\n" } ?? ""
+    let base = baseModel.map { "base_model: \(YAMLText.quoted($0))\n" } ?? ""
     let task = task ?? .sequenceClassification
     let names = notes?.labels ?? []
     let labels = names.isEmpty ? "" : "Classes: \(names.joined(separator: ", ")).\n\n"
@@ -156,13 +156,6 @@ public struct AdapterFolder: Sendable {
       \(labels)\(pooling)Open it with `peft.\(task.opener.className)`, or with Apus.
 
       """
-  }
-
-  /// A YAML string in double quotes.
-  private static func quoted(_ text: String) -> String {
-    let escaped = text.replacingOccurrences(of: "\\", with: "\\\\")
-      .replacingOccurrences(of: "\"", with: "\\\"").replacingOccurrences(of: "\n", with: "\\n")
-    return "\"\(escaped)\""
   }
 }
 

@@ -20,14 +20,14 @@ struct AdaptedCheckpoint {
   init(_ adapter: AdapterFolder, on backbone: Backbone) throws(ApusError) {
     let (checkpoint, random) = (backbone.checkpoint, RandomStream(seed: 0))
     let task = adapter.task ?? (checkpoint.isLanguageModel ? .causalLanguageModel : nil)
-    let count = adapter.notes?.labels.count ?? adapter.classCount ?? checkpoint.labels.count
+    let count = adapter.labelCount(beside: checkpoint) ?? 1
     let names = adapter.notes?.labels ?? []
     let labels = names.count == count ? names : []
     switch task ?? .sequenceClassification {
     case .sequenceClassification:
       let pooling = adapter.notes.flatMap { Pooling(rawValue: $0.pooling) } ?? checkpoint.pooling
       let model = try backbone.makeClassifier(
-        labels: max(1, count), pooling: pooling, random: random)
+        labels: count, pooling: pooling, random: random)
       adapted = try AdaptedModel(model, adapter)
       write = { (folder) throws(ApusError) in
         try model.write(to: folder, like: checkpoint, labels: labels)
@@ -41,7 +41,7 @@ struct AdaptedCheckpoint {
       adapted = try AdaptedModel(model, adapter)
       write = { (folder) throws(ApusError) in try model.write(to: folder, like: checkpoint) }
     case .tokenClassification:
-      let model = try backbone.makeTokenScorer(.tags(max(1, count)), random: random)
+      let model = try backbone.makeTokenScorer(.tags(count), random: random)
       adapted = try AdaptedModel(model, adapter)
       write = { (folder) throws(ApusError) in
         try model.write(to: folder, like: checkpoint, labels: labels)

@@ -98,12 +98,14 @@ public struct AdapterAggregation: Sendable {
     let setting = ServerSetting(
       initial: turn.initial(reference), factorPairs: reference.pairs, aggregation: Aggregation(),
       weights: weights ?? NamedTensors())
+    var place = "method \(method.card.id)"
     do {
       let hasHead = !reference.head.isEmpty
       var server = try method.make(options(of: method, hasHead: hasHead)).server(setting)
       let round = Round(index: turn.index, total: turn.index + 1, root: RandomStream(seed: 0))
       for (index, client) in clients.enumerated() {
         let id = ClientID(index: index, name: client.name)
+        place = "method \(method.card.id), \(client.name)"
         let brief = try server.brief(for: id, round: round)
         // The method's own scaling for this rank is that of the reference, unless it is alpha / r.
         var scalings = Dictionary(
@@ -117,6 +119,7 @@ public struct AdapterAggregation: Sendable {
         update.fields["base_version"] = brief.fields["base_version"]
         try server.absorb(update, from: id, weight: client.weight, round: round)
       }
+      place = "method \(method.card.id)"
       var metrics = try server.finish(round: round)
       let folder = reference.adapter.holding(server.global, reference.pairs)
       metrics.merge(try clients.norms(beside: folder)) { $1 }
@@ -125,7 +128,8 @@ public struct AdapterAggregation: Sendable {
     } catch {
       let known = error as? ApusError
       throw ApusError(
-        known?.code ?? .unsupported, at: "method \(method.card.id)",
+        known?.code ?? .unsupported,
+        at: [place, known?.location].compactMap(\.self).joined(separator: ", "),
         "these adapters cannot be combined: \(known?.problem ?? "\(error)")",
         remedy: known?.remedy ?? "Check that they are of one model", cause: error)
     }

@@ -74,6 +74,12 @@ extension Assembly {
         .invalidConfig, at: "client", "there is no client \"\(client)\"",
         remedy: Spelling.remedy(for: client, allowed: clients.map(\.id.name)))
     }
+    return try await onWorkerThread(
+      threadsPerOperation: experiment.engine.threadsPerOperation, "adapter of \(client)"
+    ) { try await ownAdapter(of: id, in: run) }
+  }
+
+  private func ownAdapter(of id: ClientID, in run: URL) async throws -> NamedTensors {
     let archive = try RunArchive(run)
     guard let last = try archive.checkpoints().last else { throw Self.noRound(run) }
     var server = try makeServer()
@@ -86,11 +92,11 @@ extension Assembly {
         id: id, trainer: makeTrainer(of: id), training: experiment.training,
         factorPairs: factorPairs))
     if let state = try archive.clientState(of: id.index) {
-      try half.restore(Snapshot(encoded: state, at: "\(client), state"))
+      try half.restore(Snapshot(encoded: state, at: "\(id.name), state"))
     }
     guard let adapter = try await half.ownAdapter(beside: brief, round: round) else {
       throw ApusError(
-        .unsupported, at: "client \(client)",
+        .unsupported, at: "client \(id.name)",
         "clients of \(experiment.method.card.name) use no single adapter of their own",
         remedy: "Export the global model, or the run of another method")
     }

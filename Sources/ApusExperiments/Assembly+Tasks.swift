@@ -78,6 +78,12 @@ extension Assembly {
         "a companion assigns one class to a text, which is not the task",
         remedy: "Use the task sequence-classification, or another method")
     }
+    if parts.emulator != nil, experiment.task.kind != .causalLanguageModel {
+      throw ApusError(
+        .unsupported, at: "method, \(experiment.method.card.id)",
+        "an emulator is aligned by the distributions of next tokens, which the task has not",
+        remedy: "Use the task causal-lm, or another method")
+    }
     func leaves(_ adapted: AdaptedModel) -> (() -> [Tensor])? {
       guard isFrugal else { return nil }
       return { [weak adapted] in adapted?.trainables.map(\.leaf) ?? [] }

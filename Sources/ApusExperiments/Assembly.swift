@@ -59,6 +59,7 @@ public struct Assembly: Sendable {
       checkpoint, precision: experiment.model.precision,
       device: try experiment.model.resolvedDevice(), quantization: experiment.model.quantization)
     method = try experiment.method.make(experiment.methodOptions)
+    try Self.requirePurpose(ofPublicRows: experiment, method.modelExtension)
     let pool = experiment.method.poolsData ? ClientID(index: 0, name: "everyone") : owner
     let ids = pool.map { [$0] } ?? data.clients
     let divided = ids.map { pool == nil ? data.positions(of: $0.index) : data.pooledPositions }
@@ -176,7 +177,7 @@ public struct Assembly: Sendable {
 
 extension FederationClient {
   /// A client whose whole local phase takes as many steps as its rows fill batches, in every epoch.
-  fileprivate init(id: ClientID, sampleCount: Int, training: LocalTraining) {
+  init(id: ClientID, sampleCount: Int, training: LocalTraining) {
     let batches = (sampleCount + training.batchSize - 1) / training.batchSize
     self.init(id: id, sampleCount: sampleCount, localSteps: batches * training.localEpochs)
   }

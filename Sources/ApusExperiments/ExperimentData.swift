@@ -43,7 +43,7 @@ public struct ExperimentData: Sendable {
       dataset, specification, policy: policy, validation: options.validationShare, random: random)
     findings =
       federated.partition.verify(against: federated.dataset, declared: specification)
-      + Self.skipped(dataset, federated.test)
+      + [dataset, federated.test].flatMap(Self.skipped)
   }
 
   /// The clients, in the order of the partition.
@@ -66,7 +66,7 @@ public struct ExperimentData: Sendable {
     return pooled
   }
 
-  /// Rows that the server has too; nil if it has none.
+  /// Rows that the server has too, as many as are wanted, drawn by the seed; nil if it has none.
   ///
   /// - Throws: ``ApusError`` with file and line for bad rows.
   static func publicRows(of experiment: Experiment) throws(ApusError) -> Dataset? {
@@ -74,11 +74,11 @@ public struct ExperimentData: Sendable {
     guard let file = options.file else { return nil }
     var source = experiment.data
     (source.source, source.columns) = (options.source, options.columns)
-    let rows = try read(
+    let random = RandomStream(seed: experiment.seed).substream("data")
+    return try read(
       source, options.columns.selection(for: experiment.task.kind), path: file,
-      in: experiment.folder, random: RandomStream(seed: experiment.seed))
-    guard let limit = options.limit, limit < rows.count else { return rows }
-    return rows.subset(Array(0..<limit))
+      in: experiment.folder, random: random
+    ).drawn(options.maxRows, random.substream("public-rows"))
   }
 
   private static func divide(
@@ -138,11 +138,13 @@ public struct ExperimentData: Sendable {
     return found
   }
 
-  private static func skipped(_ sets: Dataset...) -> [String] {
-    sets.filter { $0.skipped.count > 0 }.map { set in
+  /// What is said of rows that could not be read; nothing if all could.
+  static func skipped(_ set: Dataset) -> [String] {
+    guard set.skipped.count > 0 else { return [] }
+    return [
       "\(set.name): \(set.skipped.count) rows left out, such as "
         + set.skipped.reports.prefix(1).joined()
-    }
+    ]
   }
 }
 

@@ -13,6 +13,8 @@ public struct ExperimentRun: Sendable {
   public let assembly: Assembly
   /// The run's folder.
   public let folder: URL
+  /// What was found odd about the clients' rows and the server's own, one line each.
+  public let findings: [String]
   /// The apus command, for worker processes; by default this program.
   public var workerProgram: URL? = Bundle.main.executableURL
   private let store: RunStore
@@ -24,8 +26,10 @@ public struct ExperimentRun: Sendable {
   ///   - folder: Made if missing.
   ///   - resuming: Whether to go on with a run that is there, or to begin one.
   /// - Throws: ``ApusError`` `.runState` if the folder does not fit, `.fileAccess` if it cannot be
-  ///   written.
+  ///   written, and what is wrong with rows of the server's own, before any client has trained.
   public init(_ assembly: Assembly, folder: URL, resuming: Bool) throws(ApusError) {
+    let publicRows = try assembly.publicRows()
+    findings = assembly.data.findings + (publicRows.map(ExperimentData.skipped) ?? [])
     self.assembly = assembly
     self.folder = folder
     let description = Self.description(of: assembly.experiment)

@@ -17,7 +17,7 @@ public struct HeterogeneityProbe: Sendable {
   /// Clients with the two rows that a measure needs.
   public let clients: [ClientID]
 
-  /// Measures an experiment.
+  /// Measures an experiment, whatever its method does with the clients' rows.
   ///
   /// - Parameters:
   ///   - assembly: The experiment.
@@ -26,15 +26,41 @@ public struct HeterogeneityProbe: Sendable {
   /// - Throws: ``ApusError`` `.invalidData` for fewer than two clients with two rows,
   ///   `.tensorOperation` if the model fails.
   public init(_ assembly: Assembly, rowsPerClient limit: Int) async throws {
+    let experiment = assembly.experiment
+    let all = assembly.data.clients.map { id in
+      FederationClient(
+        id: id, sampleCount: assembly.data.positions(of: id.index)[.train]?.count ?? 0,
+        training: experiment.training)
+    }
+    let measured = all.filter { $0.sampleCount >= 2 }
+    guard measured.count >= 2 else {
+      throw ApusError(
+        .invalidData, at: assembly.data.federated.dataset.name,
+        "\(measured.count) of \(all.count) clients have the two training rows that a measure needs",
+        remedy: "Divide the rows among two clients at least, or give them more rows")
+    }
+    (features, gradients) = try await onWorkerThread(
+      threadsPerOperation: experiment.engine.threadsPerOperation, "heterogeneity"
+    ) { try await Self.measure(measured, of: assembly, rowsPerClient: limit) }
+    clients = measured.map(\.id)
+    let bytes = assembly.initial.filtered { !assembly.method.isPersonal($0) }
+      .reduce(0) { $0 + $1.tensor.byteCount }
+    system = SystemHeterogeneity(
+      try experiment.devices.makeFleet(root: RandomStream(seed: experiment.seed)), all,
+      experiment.federation.workload, bytes: bytes)
+  }
+
+  /// What the model shows of the clients' rows.
+  private static func measure(
+    _ clients: [FederationClient], of assembly: Assembly, rowsPerClient limit: Int
+  ) async throws -> (features: FeatureHeterogeneity?, gradients: GradientHeterogeneity) {
     let model = try assembly.makeModel()
     let dataset = assembly.data.federated.dataset
     let labels = dataset.labelNames.isEmpty ? [] : try dataset.labels()
     let showsFeatures = model.task is any FeatureTask && !labels.isEmpty
-    var (ids, sizes): ([ClientID], [Double]) = ([], [])
     var (features, classes, gradients): ([Tensor], [[Int]], [NamedTensors]) = ([], [], [])
-    for client in assembly.clients {
-      let all = assembly.positions(of: client.id)[.train] ?? []
-      guard all.count >= 2 else { continue }
+    for client in clients {
+      let all = assembly.data.positions(of: client.id.index)[.train] ?? []
       let count = min(all.count, max(limit, 2))
       let own = (0..<count).map { all[$0 * all.count / count] }
       let learner = Learner(
@@ -46,18 +72,10 @@ public struct HeterogeneityProbe: Sendable {
         classes.append(own.map { labels[$0] })
       }
       gradients.append(try await learner.gradient())
-      ids.append(client.id)
-      sizes.append(Double(client.sampleCount))
     }
-    self.features =
-      showsFeatures ? try FeatureHeterogeneity(features: features, labels: classes) : nil
-    self.gradients = try GradientHeterogeneity(gradients, weights: sizes)
-    clients = ids
-    let bytes = assembly.initial.filtered { !assembly.method.isPersonal($0) }
-      .reduce(0) { $0 + $1.tensor.byteCount }
-    system = SystemHeterogeneity(
-      try assembly.experiment.devices.makeFleet(
-        root: RandomStream(seed: assembly.experiment.seed)),
-      assembly.clients, assembly.experiment.federation.workload, bytes: bytes)
+    return (
+      showsFeatures ? try FeatureHeterogeneity(features: features, labels: classes) : nil,
+      try GradientHeterogeneity(gradients, weights: clients.map { Double($0.sampleCount) })
+    )
   }
 }

@@ -39,7 +39,7 @@ public enum ModelProbe {
     }
     let head = folder?.classCount
     let pooling = folder?.notes.flatMap { Pooling(rawValue: $0.pooling) } ?? opened.pooling
-    let labels = head ?? max(opened.labels.count, 1)
+    let labels = folder?.labelCount(beside: opened) ?? max(opened.labels.count, 1)
     let model = try Backbone(opened).makeClassifier(
       labels: labels, pooling: pooling, random: RandomStream(seed: 0))
     if let folder { _ = try AdaptedModel(model, folder) }

@@ -50,12 +50,17 @@ public final class Predictor {
         remedy: "Open it in Hugging Face PEFT, or with \"apus generate\" where it writes texts")
     }
     let opened = try Self.base(adapter, named: checkpoint, of: folder)
-    let count = try Self.labelCount(adapter, opened, at: folder)
+    guard let count = adapter.labelCount(beside: opened) else {
+      throw ApusError(
+        .checkpointMismatch, at: folder.path, "neither adapter nor checkpoint has a head",
+        remedy: "Train with the head in modules-to-save")
+    }
     let pooling = adapter.notes.flatMap { Pooling(rawValue: $0.pooling) } ?? opened.pooling
     classifier = try Backbone(opened, precision: precision).makeClassifier(
       labels: count, pooling: pooling, random: RandomStream(seed: 0))
     _ = try AdaptedModel(classifier, adapter)
-    labels = adapter.notes?.labels ?? (0..<count).map { "LABEL_\($0)" }
+    let names = adapter.notes?.labels ?? []
+    labels = names.isEmpty ? (0..<count).map { "LABEL_\($0)" } : names
     tokenizer = try Tokenizer(contentsOf: opened.folder)
     maxLength = adapter.notes?.maxLength ?? Self.positions(opened)
   }
@@ -91,18 +96,6 @@ public final class Predictor {
         remedy: "Give the base model with --checkpoint")
     }
     return try Checkpoint(folder: try CheckpointLocator.folder(of: name, from: folder))
-  }
-
-  /// The number of classes: of the notes, of the head that the adapter stores, of the checkpoint.
-  private static func labelCount(
-    _ adapter: AdapterFolder, _ base: Checkpoint, at folder: URL
-  ) throws(ApusError) -> Int {
-    if let notes = adapter.notes, !notes.labels.isEmpty { return notes.labels.count }
-    if let count = adapter.classCount { return count }
-    guard base.labels.isEmpty else { return base.labels.count }
-    throw ApusError(
-      .checkpointMismatch, at: folder.path, "neither adapter nor checkpoint has a head",
-      remedy: "Train with the head in modules-to-save")
   }
 
   /// Tokens that the checkpoint has positions for.

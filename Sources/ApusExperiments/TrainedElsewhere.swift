@@ -12,12 +12,16 @@ struct TrainedElsewhere {
   let adapter: AdapterFolder
   let pairs: [FactorPair]
 
-  /// Reads a PEFT folder.
+  /// Reads a PEFT folder; whatever its dtype, all that is made of it is made in float32.
   init(_ folder: URL, weight: Double) throws(ApusError) {
     // As it was given: folders of several runs may all end in "adapter".
     (name, self.weight) = (folder.relativePath, weight)
-    adapter = try AdapterFolder(reading: folder)
+    var adapter = try AdapterFolder(reading: folder)
+    adapter.tensors = adapter.tensors.mapValues {
+      $0.dtype.isFloatingPoint ? $0.to(.float32) : $0
+    }
     pairs = try adapter.factorPairs
+    self.adapter = adapter
   }
 
   /// The highest rank of its factors.

@@ -23,6 +23,14 @@ extension LoRAA2 {
   }
 }
 
+extension FRLoRA {
+  public static var combination: AdapterCombination {
+    .impossible(
+      because: "its clients train from principal directions of the base, beside a base without "
+        + "them, and adapters of others did not")
+  }
+}
+
 extension PFedLoRA {
   public static var combination: AdapterCombination {
     .impossible(because: "what is averaged is a companion beside the model")

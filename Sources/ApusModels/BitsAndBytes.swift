@@ -35,7 +35,8 @@ struct BitsAndBytes {
 
   /// A packed matrix; nil for a tensor that is none.
   ///
-  /// - Throws: ``ApusError`` `.invalidFile` if its parts do not fit together.
+  /// - Throws: ``ApusError`` `.invalidFile` if its parts do not fit together, `.unsupported` if its
+  ///   elements are in the order of one kind of accelerator.
   func matrix(_ name: String) throws(ApusError) -> (any PackedMatrix)? {
     if name.hasSuffix(".weight"), names.contains("\(name.dropLast(7)).SCB") {
       let largest = try stored.tensor("\(name.dropLast(7)).SCB").to(.float32)
@@ -43,6 +44,7 @@ struct BitsAndBytes {
       guard codes.dtype == .int8, codes.rank == 2, largest.count == codes.size(0) else {
         throw broken(name)
       }
+      try requireRows("\(name.dropLast(7)).weight_format")
       return Int8Matrix(
         codes: codes.to(device: device),
         scales: (largest.reshaped([-1, 1]) / 127).to(device: device), dtype: dtype)
@@ -51,6 +53,14 @@ struct BitsAndBytes {
       let state = names.first(where: { $0.hasPrefix(name + Self.state) })
     else { return nil }
     return try fourBits(name, state: state)
+  }
+
+  /// Refuses a matrix that does not lie row after row; where nothing is said, it does.
+  private func requireRows(_ format: String) throws(ApusError) {
+    guard names.contains(format), try stored.tensor(format).ints != [0] else { return }
+    throw ApusError(
+      .unsupported, at: format, "the elements do not lie row after row",
+      remedy: "Save the checkpoint again with a bitsandbytes that stores rows")
   }
 
   private func fourBits(

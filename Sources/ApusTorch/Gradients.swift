@@ -58,6 +58,9 @@ public func withGradient<Result>(_ body: () throws -> Result) rethrows -> Result
   try withGradientMode(true, body)
 }
 
+/// Whether operations on this thread record a graph now.
+public var isRecordingGradient: Bool { apus_grad_mode() }
+
 private func withGradientMode<Result>(_ on: Bool, _ body: () throws -> Result) rethrows -> Result {
   let former = apus_set_grad_mode(on)
   defer { _ = apus_set_grad_mode(former) }

@@ -55,34 +55,36 @@ public final class PublicAligner: EmulatorAligner {
     emulated = cut
   }
 
-  public func align(_ values: NamedTensors, _ work: AlignmentWork) throws -> Alignment {
+  public func align(
+    _ values: NamedTensors, steps: Int, divergenceWeight: Double, random: RandomStream
+  ) throws -> Alignment {
     try model.load(values)
     let moving = model.trainables.filter { Self.isEmulator($0.name) }
     let still = model.trainables.filter { !Self.isEmulator($0.name) }.map(\.leaf)
     for leaf in still { leaf.requireGradientInPlace(false) }
     defer { for leaf in still { leaf.requireGradientInPlace(true) } }
     let phase = LocalPhase(
-      trainables: moving, stepCount: work.steps, fullStepCount: work.steps, round: nil)
+      trainables: moving, stepCount: steps, fullStepCount: steps, round: nil)
     var stepper = try Stepper(phase, hooks: [], training)
     let schedule = try training.makeSchedule()
     var (batches, sums) = ([[Int]](), (representation: 0.0, divergence: 0.0))
-    for index in 0..<work.steps {
+    for index in 0..<steps {
       try Task.checkCancellation()
       if batches.isEmpty {
         batches = try BatchPlan.shuffled(
           count: rows.count, batchSize: training.batchSize,
-          random: work.random.substream("batches", index)
+          random: random.substream("batches", index)
         ).batches
       }
       let batch = batches.removeFirst()
       let loss = try stepper.step(
-        LocalStep(phase, index: index, random: work.random.substream("step", index)),
-        learningRate: training.learningRate * schedule.factor(step: index, of: work.steps)
+        LocalStep(phase, index: index, random: random.substream("step", index)),
+        learningRate: training.learningRate * schedule.factor(step: index, of: steps)
       ) {
-        let parts = try losses(batch, withDivergence: work.divergenceWeight > 0)
+        let parts = try losses(batch, withDivergence: divergenceWeight > 0)
         sums.representation += parts.representation.item
         sums.divergence += parts.divergence?.item ?? 0
-        let divergence = parts.divergence.map { $0 * work.divergenceWeight }
+        let divergence = parts.divergence.map { $0 * divergenceWeight }
         return (divergence.map { parts.representation + $0 } ?? parts.representation, nil)
       }
       guard loss.isFinite else {
@@ -91,7 +93,7 @@ public final class PublicAligner: EmulatorAligner {
           remedy: "Lower learning-rate or set clip-norm")
       }
     }
-    let count = Double(max(1, work.steps))
+    let count = Double(max(1, steps))
     return Alignment(
       emulator: model.values.filtered(Self.isEmulator),
       representation: sums.representation / count, divergence: sums.divergence / count)

@@ -24,7 +24,11 @@ struct AggregateCommand: ParsableCommand {
   @Option(help: "The method whose server combines them: \(methods).")
   var method = "fedex-lora"
 
-  @Option(help: "Weights of the folders, such as 100,250,40; without them all count alike.")
+  @Option(
+    help: """
+      Weights of the folders, such as 100,250,40; without them all count alike. For factors HetLoRA \
+      goes by the norms of the adapters instead.
+      """)
   var weights: String?
 
   @Option(

@@ -112,15 +112,11 @@ struct CompareCommand: AsyncParsableCommand {
         assignments: settings, methods: methods, runs: runs, name: name)
     }
     var over = settings
-    if let folder { over.append("folder=\(quoted(folder.path))") }
-    if let model { over.append("model.checkpoint=\(quoted(model))") }
+    if let folder { over.append("folder=\(YAMLText.quoted(folder.path))") }
+    if let model { over.append("model.checkpoint=\(YAMLText.quoted(model))") }
     return try Comparison(
       contentsOf: URL(fileURLWithPath: experiment ?? ""), assignments: over, methods: methods,
       runs: runs, name: name)
-  }
-
-  private func quoted(_ text: String) -> String {
-    "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
   }
 
   /// The options here as settings of the file's section.
@@ -132,7 +128,7 @@ struct CompareCommand: AsyncParsableCommand {
         guard parts.count == 2 else {
           throw ValidationError("--grid \(entry): expected key=value,value")
         }
-        let values = parts[1].split(separator: ",").map { quoted(String($0)) }
+        let values = parts[1].split(separator: ",").map { YAMLText.quoted(String($0)) }
           .joined(separator: ", ")
         return "\"\(parts[0])\": [\(values)]"
       }

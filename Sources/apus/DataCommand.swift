@@ -25,7 +25,10 @@ struct DataCommand: AsyncParsableCommand {
   @Flag(
     help: ArgumentHelp(
       "Also measure how unlike clients are to the experiment's model and on its devices.",
-      discussion: "Distances between features, disagreement of gradients, time of a round."))
+      discussion: """
+        Distances between features, disagreement of gradients, time of a round. CSV and JSON are one \
+        table: of rows without classes these measures instead of the clients' sizes.
+        """))
   var model = false
 
   @Option(help: "With --model, rows of each client that are measured, at most.")
@@ -45,8 +48,9 @@ struct DataCommand: AsyncParsableCommand {
     for finding in data.findings { StandardStream.error.write("note: \(finding)\n") }
     if let save { try PartitionFile(URL(fileURLWithPath: save)).write(federated.partition) }
     guard !federated.dataset.labelNames.isEmpty else {
-      format.show(Self.sizes(federated))
-      if let probe { format.show(HeterogeneityTable.measures(probe, rows: rows)) }
+      if probe == nil || !format.isForPrograms { format.show(Self.sizes(federated)) }
+      if let probe { format.show(HeterogeneityTable.measures(probe)) }
+      if svg != nil { StandardStream.error.write("note: rows without classes make no picture\n") }
       return
     }
     let report = try HeterogeneityReport(federated.partition, of: federated.dataset)
@@ -57,7 +61,7 @@ struct DataCommand: AsyncParsableCommand {
       StandardStream.output.write(bars.text(on: .current(.output)) + "\n")
     }
     var table = HeterogeneityTable.measures(report, test: federated.test.count)
-    if let probe { HeterogeneityTable.append(probe, rows: rows, to: &table) }
+    if let probe { HeterogeneityTable.append(probe, to: &table) }
     format.show(table)
     if let svg { try OutputFile.write(Data(bars.svg.utf8), to: svg) }
   }

@@ -33,13 +33,13 @@ enum HeterogeneityTable {
   }
 
   /// What the model and the devices show.
-  static func measures(_ probe: HeterogeneityProbe, rows: Int) -> Table {
+  static func measures(_ probe: HeterogeneityProbe) -> Table {
     var table = Table([.init("measure"), .init("value", .right), .init("meaning")])
-    append(probe, rows: rows, to: &table)
+    append(probe, to: &table)
     return table
   }
 
-  static func append(_ probe: HeterogeneityProbe, rows: Int, to table: inout Table) {
+  static func append(_ probe: HeterogeneityProbe, to table: inout Table) {
     let gradients = probe.gradients
     var lines: [(String, Table.Cell, String)] = []
     if let features = probe.features {

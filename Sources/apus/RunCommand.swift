@@ -63,7 +63,7 @@ struct RunArguments: ParsableArguments {
     let display = ProgressDisplay.standard(quiet ? .quiet : json ? .json : nil)
     defer { display.close() }
     let run = try ExperimentRun(assembly, folder: folder, resuming: resume)
-    for finding in assembly.data.findings { display.report(.notice(finding)) }
+    for finding in run.findings { display.report(.notice(finding)) }
     display.report(
       .runStarted(
         title: "\(experiment.method.card.name) · \(assembly.clients.count) clients",
@@ -81,8 +81,8 @@ struct RunArguments: ParsableArguments {
     let summary = try RunSummary(run)
     try summary.writeCurves()
     guard !quiet else { return }
-    StandardStream.output.write(
-      json ? summary.json + "\n" : summary.text(on: .current(.output)))
+    let result = try json ? summary.json() + "\n" : summary.text(on: .current(.output))
+    StandardStream.output.write(result)
   }
 }
 

@@ -6,8 +6,9 @@ extension RunSummary {
   ///
   /// `accuracy` is the task's headline, whose name is `metric`. What crosses is shared by
   /// definition, and counted in `uplinkBytes` and `downlinkBytes`; `personalBytes` are those that a
-  /// client keeps and never sends.
-  var json: String {
+  /// client keeps and never sends. A number that JSON cannot spell, such as the perplexity of a model
+  /// that went astray, is null.
+  func json() throws -> String {
     let object: [String: Any] = [
       "event": "result",
       "metric": headline,
@@ -28,8 +29,17 @@ extension RunSummary {
       "adapter": hasGlobalModel ? adapter : NSNull(),
     ]
     let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
-    let data = (try? JSONSerialization.data(withJSONObject: object, options: options)) ?? Data()
+    let data = try JSONSerialization.data(
+      withJSONObject: Self.spellable(object), options: options)
     return String(decoding: data, as: UTF8.self)
+  }
+
+  private static func spellable(_ value: Any) -> Any {
+    switch value {
+    case let number as Double: number.isFinite ? number : NSNull()
+    case let members as [String: Any]: members.mapValues(spellable)
+    default: value
+    }
   }
 
   /// The headline over the clients, each with the model that it uses, on its own rows.

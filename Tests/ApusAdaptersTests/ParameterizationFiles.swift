@@ -64,6 +64,13 @@ import Testing
     #expect(adapters.allSatisfy { $0.scaling == 7 / (4 + 1e-5) })
   }
 
+  @Test(arguments: names)
+  func `what is no plain LoRA has no pairs of factors to combine`(name: String) throws {
+    let folder = try AdapterFolder(reading: Self.fixtures.appending(path: name))
+    let error = #expect(throws: ApusError.self) { try folder.factorPairs }
+    #expect(error?.code == .unsupported && error?.location == "adapter_config.json")
+  }
+
   static let cases: [(name: String, configuration: AdapterConfiguration)] = [
     ("dora", adapter(.dora) { ($0.alpha, $0.rankPattern) = (6, ["query": 2]) }),
     ("dora-rs", adapter(.dora) { ($0.useRSLoRA, $0.targets) = (true, .allLinear) }),

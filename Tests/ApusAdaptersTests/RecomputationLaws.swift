@@ -56,6 +56,43 @@ import Testing
     }
   }
 
+  /// Sees, at a site inside of a block, whether a graph is recorded there.
+  private final class Watch: ProjectionAdapter {
+    private(set) var isRecording: [Bool] = []
+
+    func adapted(_ output: Tensor, input: Tensor, layer: Linear, pass: ForwardPass) -> Tensor {
+      isRecording.append(isRecordingGradient)
+      return output
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func `blocks run again only where a graph is recorded, with or without dropout`(
+    drops: Bool
+  ) throws {
+    let model = try Backbone(Checkpoint(folder: fixture("decoders/llama3/tiny")))
+      .makeLanguageModel()
+    let adapted = try AdaptedModel(
+      model, lora { ($0.targets, $0.modulesToSave) = (.names(["q_proj"]), []) },
+      random: RandomStream(seed: 2))
+    let watch = Watch()
+    var sites = 0
+    model.walk { _, module in
+      guard let site = module as? ProjectionSite else { return }
+      site.attach(watch, named: "watch")
+      sites += 1
+    }
+    model.recomputedLeaves = { adapted.trainables.map(\.leaf) }
+    let batch = try TokenBatch([[5, 6, 7, 8], [9, 10]])
+    let rows = model.hidden(batch, random: drops ? RandomStream(seed: 4) : nil)
+    #expect(watch.isRecording == Array(repeating: false, count: sites))
+    _ = rows.squared.sum().gradients(by: adapted.trainables.map(\.leaf))
+    #expect(watch.isRecording.count { $0 } == sites && watch.isRecording.count == 2 * sites)
+    try Tensor.check()
+    withoutGradient { _ = model.hidden(batch) }
+    #expect(watch.isRecording.count == 3 * sites)
+  }
+
   @Test(arguments: ["roberta", "distilbert", "albert", "deberta_v2/v3"])
   func `so have encoders`(name: String) throws {
     let model = try Backbone(Checkpoint(folder: fixture("\(name)/tiny"))).makeClassifier(

@@ -100,6 +100,26 @@ import Testing
     #expect(lines[2] == "[2, 1, 1, 3]")
   }
 
+  @Test(arguments: [[], ["--model"]])
+  func `the data command gives programs one document, of rows without classes too`(
+    options: [String]
+  ) throws {
+    let tiny = try TinyInstructions(rounds: 1)
+    let command = ["data", "tiny.yaml"] + options
+    let json = try CommandProcess.run(command + ["--format", "json"], in: tiny.folder)
+    let rows = try #require(
+      try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]],
+      "\(json.output)")
+    #expect(rows.allSatisfy { $0[options.isEmpty ? "client" : "measure"] is String })
+    let csv = try CommandProcess.run(command + ["--format", "csv"], in: tiny.folder)
+    #expect(csv.output.split(separator: "\r\n").count == rows.count + 1, "\(csv.output)")
+    // A person sees both.
+    let shown = try CommandProcess.run(command + ["--svg", "none.svg"], in: tiny.folder)
+    #expect(shown.output.contains("owner 1"))
+    #expect(shown.output.contains("gradient variance") == !options.isEmpty)
+    #expect(shown.errors.contains("no picture"))
+  }
+
   @Test func `the data command shows every client and the measures`() throws {
     let tiny = try TinyFederation(rounds: 1)
     let result = try CommandProcess.run(["data", "tiny.yaml", "--svg", "d.svg"], in: tiny.folder)

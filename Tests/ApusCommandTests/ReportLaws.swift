@@ -53,6 +53,32 @@ import Testing
     #expect(Set(ranks.values).isSubset(of: [1, 2, 3, 4]) && Set(ranks.values).count > 1)
   }
 
+  /// Makes the last norm of the tiny decoder so large that it is sure of everything, and wrong.
+  private func exaggerate(_ file: URL) throws {
+    var data = try Data(contentsOf: file)
+    let length = data.prefix(8).reversed().reduce(0) { $0 << 8 + Int($1) }
+    let header = try #require(
+      try JSONSerialization.jsonObject(with: data[8..<(8 + length)]) as? [String: Any])
+    let entry = try #require(header["model.norm.weight"] as? [String: Any])
+    let place = try #require(entry["data_offsets"] as? [Int])
+    let bytes = withUnsafeBytes(of: Float(10_000).bitPattern.littleEndian) { Data($0) }
+    for start in stride(from: 8 + length + place[0], to: 8 + length + place[1], by: 4) {
+      data.replaceSubrange(start..<(start + 4), with: bytes)
+    }
+    try data.write(to: file)
+  }
+
+  @Test func `a number that JSON cannot spell is null, and all others are there`() throws {
+    let tiny = try TinyInstructions(rounds: 1)
+    try exaggerate(tiny.folder.appending(path: "checkpoint/model.safetensors"))
+    let run = try CommandProcess.run(["run", "tiny.yaml", "--json"], in: tiny.folder)
+    #expect(run.status == 0, "\(run.errors)")
+    let found = try result(of: run.output)
+    #expect(found["perplexity"] is NSNull)
+    #expect(try #require(found["loss"] as? Double) > 710)
+    #expect(found["rounds"] as? Int == 1)
+  }
+
   @Test func `a comparison resumes, and reports means with deviations in every notation`() throws {
     let tiny = try TinyFederation(rounds: 1)
     let one = [

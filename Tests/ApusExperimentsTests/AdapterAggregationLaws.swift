@@ -13,11 +13,12 @@ private let stem = "base_model.model.encoder.layer.0.attention.self.query"
 /// A PEFT folder of one site [6, 5] with alpha and rank of its own, and its product; one of the
 /// factors may be the same in all folders.
 private func writeFolder(
-  _ folder: URL, rank: Int, alpha: Int, seed: UInt64, sharing shared: String? = nil
+  _ folder: URL, rank: Int, alpha: Int, seed: UInt64, sharing shared: String? = nil,
+  dtype: DType = .float32
 ) throws -> Tensor {
   func draw(_ name: String, _ shape: [Int]) -> Tensor {
     var stream = RandomStream(seed: name == shared ? 99 : seed).substream(name)
-    return Tensor.normal(shape, stream: &stream)
+    return Tensor.normal(shape, stream: &stream).to(dtype)
   }
   let (a, b) = (draw("A", [rank, 5]), draw("B", [6, rank]))
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -34,14 +35,15 @@ private func writeFolder(
 
 /// Σ pₖ·sₖBₖAₖ of folders with these ranks and alphas, and the product of what a method writes.
 private func aggregated(
-  _ method: String, ranks: [Int], alphas: [Int], weights: [Double], sharing shared: String? = nil
+  _ method: String, ranks: [Int], alphas: [Int], weights: [Double], sharing shared: String? = nil,
+  dtype: DType = .float32
 ) throws -> (found: Tensor, ideal: Tensor, metrics: Metrics) {
   let place = try TemporaryFolder()
   var (folders, ideal): ([URL], Tensor) = ([], .zeros([6, 5], dtype: .float64))
   for (index, rank) in ranks.enumerated() {
     let folder = place("site\(index)")
     let product = try writeFolder(
-      folder, rank: rank, alpha: alphas[index], seed: UInt64(index), sharing: shared)
+      folder, rank: rank, alpha: alphas[index], seed: UInt64(index), sharing: shared, dtype: dtype)
     ideal = ideal + product * (weights[index] / weights.reduce(0, +))
     folders.append(folder)
   }
@@ -76,6 +78,22 @@ private func relativeGap(_ result: (found: Tensor, ideal: Tensor, metrics: Metri
     #expect(relativeGap(result) < 1e-5)
   }
 
+  @Test(arguments: [DType.bfloat16, .float16], ["fedex-lora", "flora", "flexlora"])
+  func `folders of few digits lose none of them`(dtype: DType, method: String) throws {
+    let result = try aggregated(
+      method, ranks: [2, 2, 2], alphas: [4, 7, 10], weights: [100, 250, 40], dtype: dtype)
+    #expect(relativeGap(result) < 1e-5)
+  }
+
+  @Test func `what is wrong with one folder is said with its name and the tensor's`() {
+    let error = #expect(throws: ApusError.self) {
+      try aggregated("fedit", ranks: [2, 2, 1], alphas: [4, 4, 4], weights: [1, 1, 1])
+    }
+    let location = error?.location ?? ""
+    #expect(
+      location.hasPrefix("method fedit, ") && location.contains("site2, update, \(stem).lora_"))
+  }
+
   @Test func `others write what their server makes, and report what it misses`() throws {
     let fedit = try aggregated("fedit", ranks: [2, 2], alphas: [4, 4], weights: [1, 3])
     let reported = try #require(fedit.metrics["aggregation_bias"])
@@ -91,7 +109,7 @@ private func relativeGap(_ result: (found: Tensor, ideal: Tensor, metrics: Metri
   private static let reasons = [
     "fedsa-lora": "B stays with each client", "lora-a2": "chose", "pfedlora": "companion",
     "fedp2eft": "network", "fedalt": "another mean", "legend": "times of each device",
-    "fedbiot": "public rows", "frlora": "frozen weight", "local": "nothing is sent",
+    "fedbiot": "public rows", "frlora": "principal directions", "local": "nothing is sent",
     "centralised": "one place",
   ]
 

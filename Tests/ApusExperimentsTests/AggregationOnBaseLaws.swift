@@ -49,7 +49,7 @@ import Testing
 
   @Test(arguments: [
     ("fedex-lora", [2, 2, 2]), ("flora", [1, 3, 2]), ("flexlora", [2, 1, 4]),
-    ("hetlora", [1, 4, 2]), ("frlora", [2, 2]), ("fedit", [3, 3]),
+    ("hetlora", [1, 4, 2]), ("fedit", [3, 3]),
   ])
   func `merged weights give what the adapter gives`(method: String, ranks: [Int]) throws {
     let result = try aggregation(method, ranks, base: base)
@@ -60,6 +60,12 @@ import Testing
     #expect(((merged - (try scores(merged: base))).magnitude .> 1e-3).anyTrue)
     let files = try FileManager.default.contentsOfDirectory(atPath: out.path)
     #expect(files.contains("tokenizer.json") && files.contains("config.json"))
+  }
+
+  @Test func `FRLoRA takes no adapters of others, as they were not trained beside its base`() throws
+  {
+    let error = #expect(throws: ApusError.self) { try aggregation("frlora", [2, 2], base: base) }
+    #expect(error?.code == .unsupported && error?.problem.contains("principal") == true)
   }
 
   @Test func `the base changes nothing for methods that do not look at it`() throws {

@@ -78,7 +78,7 @@ import Testing
     let full = try scores(assembly, values, whole: true)
     #expect(try full.logits.isIdentical(to: scores(assembly, values, whole: false).logits))
     let result = try assembly.makeAligner().align(
-      values, AlignmentWork(steps: 1, divergenceWeight: 0.9, random: RandomStream(seed: 1)))
+      values, steps: 1, divergenceWeight: 0.9, random: RandomStream(seed: 1))
     #expect(result.representation == 0 && result.divergence == 0)
   }
 
@@ -91,7 +91,7 @@ import Testing
     let weights = assembly.backbone.weights.copied()
     let aligner = try #require(assembly.makeAligner() as? PublicAligner)
     let aligned = try aligner.align(
-      values, AlignmentWork(steps: 3, divergenceWeight: 0.9, random: RandomStream(seed: 1)))
+      values, steps: 3, divergenceWeight: 0.9, random: RandomStream(seed: 1))
     #expect(aligned.emulator.names == values.ofAdapter("emulator").names)
     for (name, tensor) in aligned.emulator {
       #expect(try !tensor.isIdentical(to: #require(values[name])), "\(name)")
@@ -191,7 +191,7 @@ import Testing
   @Test(arguments: ["0", "0.9"])
   func `7: small steps of alignment bring the emulator nearer`(divergence: String) throws {
     let assembly = try assembly([
-      "data.public-rows.limit=1", "training.optimizer.kind=sgd", "training.learning-rate=0.05",
+      "data.public-rows.max-rows=1", "training.optimizer.kind=sgd", "training.learning-rate=0.05",
       "training.clip-norm=0",
     ])
     let aligner = try assembly.makeAligner()
@@ -199,11 +199,30 @@ import Testing
     var values = moved(assembly.initial, emulator: false)
     let losses = try (0..<8).map { _ in
       let found = try aligner.align(
-        values, AlignmentWork(steps: 1, divergenceWeight: weight, random: RandomStream(seed: 1)))
+        values, steps: 1, divergenceWeight: weight, random: RandomStream(seed: 1))
       values = values.merging(found.emulator)
       return found.representation + weight * found.divergence
     }
     #expect(zip(losses, losses.dropFirst()).allSatisfy { $0 > $1 }, "\(losses)")
+  }
+
+  @Test func `computing activations again changes no bit of alignment and training`()
+    async throws
+  {
+    var (aligned, trained): ([Alignment], [NamedTensors]) = ([], [])
+    for setting in ["false", "true"] {
+      let assembly = try assembly(["model.activation-checkpointing=\(setting)"])
+      let values = moved(assembly.initial, emulator: true)
+      aligned.append(
+        try assembly.makeAligner().align(
+          values, steps: 3, divergenceWeight: 0.9, random: RandomStream(seed: 1)))
+      let folder = tiny.folder.appending(path: "runs/\(setting)")
+      let run = try ExperimentRun(assembly, folder: folder, resuming: false)
+      trained.append(try await run.run().global)
+    }
+    #expect(aligned[0].emulator.isIdentical(to: aligned[1].emulator))
+    #expect(aligned[0].metrics == aligned[1].metrics)
+    #expect(trained[0].isIdentical(to: trained[1]))
   }
 
   @Test func `8: the whole model runs all blocks, the client's those that are left`() throws {

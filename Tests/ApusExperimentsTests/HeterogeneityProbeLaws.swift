@@ -43,6 +43,42 @@ import Testing
     #expect(probe.system.spread == nil)
   }
 
+  @Test func `clients are measured apart, also for a method that brings their rows together`()
+    async throws
+  {
+    let tiny = try TinyFederation()
+    let fleet = ["devices.fleet=edge", "federation.workload.flops-per-step=1e12"]
+    let plain = try await HeterogeneityProbe(Assembly(tiny.load(fleet)), rowsPerClient: 4)
+    let pooled = try await HeterogeneityProbe(
+      Assembly(tiny.load(fleet + ["method.name=centralised"])), rowsPerClient: 4)
+    #expect(pooled.clients == plain.clients && pooled.clients.count == 5)
+    #expect(pooled.features == plain.features && pooled.gradients == plain.gradients)
+    #expect(pooled.system.seconds.count == 5)
+  }
+
+  @Test func `one client is like nobody`() async throws {
+    let tiny = try TinyFederation()
+    let assembly = try Assembly(tiny.load(["data.partition={kind: iid, clients: 1}"]))
+    let error = await #expect(throws: ApusError.self) {
+      try await HeterogeneityProbe(assembly, rowsPerClient: 4)
+    }
+    #expect(error?.code == .invalidData && error?.problem.hasPrefix("1 of 1 clients") == true)
+  }
+
+  @Test func `what fails elsewhere is no failure of the probe, which has a thread of its own`()
+    async throws
+  {
+    let tiny = try TinyFederation()
+    let assembly = try Assembly(try tiny.load([]))
+    let error = await #expect(throws: ApusError.self) {
+      try await onWorkerThread(threadsPerOperation: 1, "elsewhere") {
+        _ = matmul(Tensor.ones([2, 3]), Tensor.ones([2, 3]))
+        _ = try await HeterogeneityProbe(assembly, rowsPerClient: 4)
+      }
+    }
+    #expect(error?.code == .tensorOperation && error?.location == "elsewhere")
+  }
+
   @Test func `slower devices are seen`() async throws {
     let tiny = try TinyFederation()
     let assembly = try Assembly(

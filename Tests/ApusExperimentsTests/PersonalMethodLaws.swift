@@ -126,6 +126,24 @@ extension TinyFederation {
     }
   }
 
+  @Test func `an adapter is exported on a thread of its own, as clients train`() async throws {
+    let tiny = try TinyFederation(rounds: 2)
+    let assembly = try Assembly(
+      try tiny.load(["method.name=fedp2eft", "federation.sampling.cohort-size=5"]))
+    let folder = tiny.folder.appending(path: "runs/own")
+    _ = try await ExperimentRun(assembly, folder: folder, resuming: false).run()
+    let here = try await assembly.adapter(ofClient: "owner 1", in: folder)
+    // What failed on the thread of whoever asks stays there.
+    let error = await #expect(throws: ApusError.self) {
+      try await onWorkerThread(threadsPerOperation: 2, "elsewhere") {
+        _ = matmul(Tensor.ones([2, 3]), Tensor.ones([2, 3]))
+        let again = try await assembly.adapter(ofClient: "owner 1", in: folder)
+        #expect(again.isIdentical(to: here))
+      }
+    }
+    #expect(error?.location == "elsewhere")
+  }
+
   @Test(arguments: ["fedalt", "feddpa", "pfedlora", "fedit"])
   func `a client without one adapter of its own has none to write`(method: String) async throws {
     let tiny = try TinyFederation(rounds: 2)

@@ -190,6 +190,27 @@ private struct EchoRunner: ClientRunner {
     #expect(await link.announced.count == 1)
   }
 
+  @Test(arguments: [401, 500, 503])
+  func `the next task is done, whatever becomes of the one that was given up`(
+    status: Int
+  ) async throws {
+    try await instruct(try train(0, state: nil))
+    await link.set { $0.withholdsObjects = true }
+    await link.set { $0.offers = ["next"] }
+    await link.set { $0.refusals["push-task-output"] = [status, status, status] }
+    #expect(try await client().serve(testSession(link)) == "next")
+    #expect(await link.outputs.isEmpty)
+  }
+
+  @Test func `asking for another task in vain does not end the one at hand`() async throws {
+    try await instruct(try train(0, state: nil))
+    await link.set { $0.withholdsObjects = true }
+    await link.set { $0.refusals["acquire-task"] = [503, 502] }
+    await link.set { $0.offers = ["next"] }
+    #expect(try await client().serve(testSession(link)) == "next")
+    #expect(await link.calls.count { $0 == "acquire-task" } == 3)
+  }
+
   @Test func `a damaged instruction gets an error, never silence`() async throws {
     try await link.deliver(
       FlowerMessage(ObjectLaws.metadata, .content(ObjectLaws.content)), corrupting: true)

@@ -119,6 +119,14 @@ private func makeMethod(_ change: (inout FedBiOT.Options) -> Void = { _ in }) ->
     #expect(error?.location == "data.public-rows")
   }
 
+  @Test func `a trainer without an emulator says so, rather than train the whole model`() throws {
+    var mixture = AdapterMixture()
+    try RankOneTrainer(client: 0).load(mixture)
+    mixture.emulator = EmulatorPlan(dropShare: 0.5, adaptedBlocks: 1)
+    let error = #expect(throws: ApusError.self) { try RankOneTrainer(client: 0).load(mixture) }
+    #expect(error?.code == .unsupported && error?.problem.contains("emulator") == true)
+  }
+
   @Test func `options that make no sense are refused, by name`() {
     let changes: [(name: String, change: (inout FedBiOT.Options) -> Void)] = [
       ("adapted-blocks", { $0.adaptedBlocks = 0 }), ("drop-share", { $0.dropShare = 1 }),

@@ -122,6 +122,29 @@ import Testing
     }
   }
 
+  @Test func `rows in the order of an accelerator are refused, by the name of what says so`() throws
+  {
+    let stored = try ShardedSafetensors(folder: golden.folder.appending(path: "tiny"))
+    let name = "model.layers.0.mlp.up_proj.weight"
+    let format = "model.layers.0.mlp.up_proj.weight_format"
+    let others = try stored.names.filter { $0 != name }.map { ($0, try stored.tensor($0)) }
+    let packed = try eightBits(name, stored.tensor(name)).tensors
+    try withTemporaryFolder { folder in
+      for code in [1, 2, 3] {
+        let turned = packed.map { key, tensor in
+          (key, key == format ? Tensor([code], shape: [1]).to(.uint8) : tensor)
+        }
+        let error = #expect(throws: ApusError.self) {
+          try copy(to: folder.appending(path: "\(code)"), others + turned).makeLanguageModel()
+        }
+        #expect(error?.code == .unsupported && error?.location == format)
+      }
+      // Old checkpoints say nothing, and mean rows.
+      let silent = packed.filter { $0.0 != format }
+      _ = try copy(to: folder.appending(path: "old"), others + silent).makeLanguageModel()
+    }
+  }
+
   @Test func `parts that do not fit, and other kinds of packing, are named`() throws {
     let stored = try ShardedSafetensors(folder: golden.folder.appending(path: "tiny"))
     let name = "model.layers.0.mlp.up_proj.weight"

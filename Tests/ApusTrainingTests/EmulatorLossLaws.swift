@@ -1,7 +1,8 @@
 import ApusBase
 import ApusTorch
-import ApusTraining
 import Testing
+
+@testable import ApusTraining
 
 /// Card FedBiOT, property 5, and what both distances are where nothing differs.
 @Suite struct EmulatorLossLaws {

@@ -12,6 +12,13 @@ public struct AggregationBias: Sendable {
   /// Measures over these sites.
   public init(_ pairs: [FactorPair]) { self.pairs = pairs }
 
+  /// Measures over all pairs of a run, or, where a method makes no report, over nothing.
+  ///
+  /// A report takes every update by itself, also of a method whose server needs their sum alone.
+  public init(_ setting: ServerSetting, isReported: Bool) {
+    self.init(isReported ? setting.factorPairs : [])
+  }
+
   /// The sums of one round, empty.
   public func sums() -> Sums {
     Sums(
@@ -24,6 +31,9 @@ public struct AggregationBias: Sendable {
     fileprivate let pairs: [FactorPair]
     fileprivate var products: [FactoredSum]
     fileprivate var totalWeights: [Double]
+
+    /// The sums of the next round.
+    public var emptied: Sums { AggregationBias(pairs).sums() }
 
     /// Adds the products of one update, which was found valid, at the sites that it has.
     ///

@@ -11,7 +11,6 @@ public struct AveragingServer: ServerHalf {
   private let sent: TensorRoles
   private let moving: @Sendable (Round) -> TensorRoles
   private let skipsKnown: Bool
-  private let bias: AggregationBias
   private var ledger = BriefLedger()
   private var optimizer: ServerOptimizer
   private var mean: WeightedMean?
@@ -25,20 +24,19 @@ public struct AveragingServer: ServerHalf {
   ///   - skipsKnown: Whether a brief leaves out what the client already has, as clients can do
   ///     with that keep what they receive.
   ///   - moving: What updates hold and the server averages, round by round.
-  ///   - pairs: Sites over which each round reports its aggregation bias; none for no report. A
-  ///     factor that does not move in a round counts as the server has it.
+  ///   - reportsBias: Whether each round reports its aggregation bias, for which the server looks at
+  ///     each update by itself. A factor that does not move in a round counts as the server has it.
   public init(
     _ setting: ServerSetting, sends sent: TensorRoles = .all, skipsKnown: Bool = false,
     averages moving: @escaping @Sendable (Round) -> TensorRoles = { _ in .all },
-    reportingBiasOf pairs: [FactorPair] = []
+    reportsBias: Bool = false
   ) {
     global = setting.initial
     self.sent = sent
     self.skipsKnown = skipsKnown
     self.moving = moving
-    bias = AggregationBias(pairs)
     optimizer = ServerOptimizer(setting.aggregation.server)
-    products = bias.sums()
+    products = AggregationBias(setting, isReported: reportsBias).sums()
   }
 
   /// Number of updates that the present round has taken.
@@ -62,7 +60,7 @@ public struct AveragingServer: ServerHalf {
   }
 
   public mutating func finish(round: Round) -> Metrics {
-    defer { (mean, products) = (nil, bias.sums()) }
+    defer { (mean, products) = (nil, products.emptied) }
     guard let average = mean?.finish() else { return [:] }
     let metrics = products.gaps(of: resting(in: round).merging(average)).metrics
     let former = global.filtered { average[$0] != nil }

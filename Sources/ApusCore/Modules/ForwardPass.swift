@@ -30,8 +30,11 @@ public struct ForwardPass: Sendable {
   }
 
   /// The same pass as a block of this mode sees it.
+  ///
+  /// While the others train, nothing trains in a block that is only evaluated, and there is nothing
+  /// to compute again.
   public func running(_ mode: BlockMode) -> ForwardPass {
-    mode == .evaluated ? ForwardPass(layout: layout) : self
+    mode == .evaluated && isTraining ? ForwardPass(layout: layout) : self
   }
 }
 

@@ -8,28 +8,16 @@ public protocol EmulatorAligner: AnyObject {
   ///
   /// - Parameters:
   ///   - values: The trainable tensors as they are, the emulator's among them.
-  ///   - work: How much, and on which chance.
+  ///   - steps: Optimizer steps; 0 changes nothing.
+  ///   - divergenceWeight: λ ≥ 0, weight of the distance between outputs beside that between hidden
+  ///     states.
+  ///   - random: Source of the order of rows.
   /// - Returns: The emulator's tensors, and what was measured on the way.
   /// - Throws: ``ApusError`` `.nonFinite` if the loss is no number, `.shapeMismatch` for values of
   ///   another model.
-  func align(_ values: NamedTensors, _ work: AlignmentWork) throws -> Alignment
-}
-
-/// How an emulator is aligned once.
-public struct AlignmentWork: Sendable {
-  /// Optimizer steps; 0 changes nothing.
-  public var steps: Int
-  /// λ ≥ 0, weight of the distance between outputs beside that between hidden states.
-  public var divergenceWeight: Double
-  /// Source of the order of rows.
-  public var random: RandomStream
-
-  /// Describes the work.
-  public init(steps: Int, divergenceWeight: Double, random: RandomStream) {
-    self.steps = steps
-    self.divergenceWeight = divergenceWeight
-    self.random = random
-  }
+  func align(
+    _ values: NamedTensors, steps: Int, divergenceWeight: Double, random: RandomStream
+  ) throws -> Alignment
 }
 
 /// What an alignment came to.
@@ -41,6 +29,11 @@ public struct Alignment: Sendable {
   /// Mean over the steps of the divergence of the next tokens' distributions, in nats; 0 where it
   /// has no weight.
   public var divergence: Double
+
+  /// The distances as a round reports them.
+  public var metrics: Metrics {
+    ["emulator_representation": representation, "emulator_divergence": divergence]
+  }
 
   /// Collects the result.
   public init(emulator: NamedTensors, representation: Double, divergence: Double) {

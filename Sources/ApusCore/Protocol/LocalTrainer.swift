@@ -38,7 +38,7 @@ public protocol LocalTrainer: AnyObject {
   ///
   /// A weight for each example counts the rows of the split that is measured next.
   ///
-  /// - Throws: ``ApusError`` `.unsupported` if the model has no such adapters.
+  /// - Throws: ``ApusError`` `.unsupported` if the model has no such adapters, or no emulator.
   func load(_ mixture: AdapterMixture) throws
 
   /// Trains from the present values, with a fresh optimizer unless the work brings a state.
@@ -60,8 +60,9 @@ public protocol LocalTrainer: AnyObject {
 }
 
 extension LocalTrainer {
-  /// A trainer with one adapter has nothing to mix.
+  /// A trainer with one adapter has nothing to mix, and runs every block.
   public func load(_ mixture: AdapterMixture) throws {
+    guard mixture.emulator == nil else { throw Self.lacking("emulator of its lower blocks") }
     guard !mixture.shares.isEmpty || mixture.companion != nil else { return }
     throw Self.lacking("named adapters")
   }

@@ -15,6 +15,8 @@ public struct MethodCard: Sendable {
   /// What the server must see of the updates.
   public enum Visibility: String, Sendable, Codable {
     /// Only Σ wₖ·updateₖ: secure aggregation and central privacy apply unchanged.
+    ///
+    /// A report of the aggregation bias takes each update; methods that make one can leave it out.
     case weightedSum = "weighted sum"
     /// Each update by itself.
     case eachUpdate = "each update"

@@ -167,7 +167,7 @@ extension ComparisonPreset {
     "slora": ["method.sparse-rounds: 2"],
     "fedbiot": [
       "method.initial-steps: 50", "data.public-rows.file: test.jsonl",
-      "data.public-rows.limit: 200", "data.public-rows.columns.text: instruction",
+      "data.public-rows.max-rows: 200", "data.public-rows.columns.text: instruction",
       "data.public-rows.columns.response: output",
     ],
   ]

@@ -73,7 +73,7 @@ public struct ComparisonPreset: Sendable, CustomStringConvertible {
       return "    - {name: \(entry.method), set: {\(settings.joined(separator: ", "))}}\n"
     }
     return "name: \(name)\n"
-      + sections.replacing("MODEL", with: "\"\(model.replacing("\"", with: "\\\""))\"")
+      + sections.replacing("MODEL", with: YAMLText.quoted(model))
       + "  variants:\n" + variants.joined()
   }
 }

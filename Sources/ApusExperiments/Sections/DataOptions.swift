@@ -72,8 +72,8 @@ public struct DataOptions: OptionGroup, Equatable {
     public var source = Source.jsonl
     /// Names of its columns or fields.
     public var columns = Columns()
-    /// Rows that are read at most; nothing for all.
-    public var limit: Int?
+    /// Rows to keep, drawn by the seed; nothing for all.
+    public var maxRows: Int?
 
     public init() {}
 
@@ -82,8 +82,8 @@ public struct DataOptions: OptionGroup, Equatable {
         source != .debianPackages, "source", "debian-packages are the clients' own rows",
         remedy: "Choose jsonl, csv or tsv")
       try require(
-        limit.map { $0 >= 1 } ?? true, "limit", "\(limit ?? 0) leaves no row",
-        remedy: "Give a number ≥ 1, or leave it out")
+        maxRows ?? 1 >= 1, "max-rows", "no row is left",
+        remedy: "Give a number ≥ 1, or remove this")
     }
   }
 

@@ -97,7 +97,9 @@ public struct FlowerClient: Sendable {
       {
         // No reply: the SuperNode waits for that of the next task, and would take this one for it.
         report("\(session.api.wire.address): its run ended before the message was here")
-        try await session.finish("failed", context: input.context)
+        do { try await session.finish("failed", context: input.context) } catch {
+          report("\(session.api.wire.address): \(error)")  // and the next task is done all the same
+        }
         return next.token
       }
       let seconds = (ContinuousClock.now - clock) / .seconds(1)
@@ -136,8 +138,12 @@ public struct FlowerClient: Sendable {
           while true {
             try await api.pause(Self.suspicion)
             try Task.checkCancellation()
-            if let (_, token) = try await api.acquireTask(Self.taskType) {
-              throw Successor(token: token)
+            do {
+              if let (_, token) = try await api.acquireTask(Self.taskType) {
+                throw Successor(token: token)
+              }
+            } catch let error as ApusError where error.isPassingRefusal {
+              continue  // asked again; the message may be coming all the same
             }
           }
         }

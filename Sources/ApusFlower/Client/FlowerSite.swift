@@ -1,4 +1,7 @@
+public import ApusBase
 public import ApusSimulation
+import Crypto
+public import Foundation
 
 /// What a process behind Flower knows of the experiment.
 public struct FlowerSite: Sendable {
@@ -30,6 +33,26 @@ public struct FlowerSite: Sendable {
     self.rounds = rounds
     self.clients = clients
     self.runner = runner
+  }
+
+  /// The same, with settings that name files standing for what is in these.
+  ///
+  /// All machines must read the same there, each from where it has it.
+  ///
+  /// - Parameter files: The files by the dotted keys of their settings.
+  /// - Returns: A site whose settings tell their SHA-256 instead of their paths.
+  /// - Throws: ``ApusError`` `.fileAccess` if one cannot be read.
+  public func comparing(contentsOf files: [String: URL]) throws(ApusError) -> FlowerSite {
+    var settings = settings
+    for (key, file) in files {
+      do { settings[key] = SHA256.hash(data: try Data(contentsOf: file)).hexadecimal } catch {
+        throw ApusError(
+          .fileAccess, at: "\(key), \(file.path)", "the file cannot be read",
+          remedy: "Check the path", cause: error)
+      }
+    }
+    return FlowerSite(
+      settings: settings, seed: seed, rounds: rounds, clients: clients, runner: runner)
   }
 
   var greeting: Greeting { Greeting(settings: settings, seed: seed) }

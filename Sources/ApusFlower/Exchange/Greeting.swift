@@ -6,33 +6,44 @@ import Foundation
 /// How the server finds out which client is behind a node, and that both run one experiment.
 ///
 /// The server tells its settings; the client compares, names the first that differs, and tells
-/// only its place, its name and its number of rows. Paths stay on their machines, either way.
+/// only its place, its name and its number of rows. Paths stay on their machines, either way: what
+/// clients have to agree on in a file is compared by its contents, as a ``FlowerSite`` has them.
 struct Greeting: Sendable {
   /// Flower's type of the message.
   static let messageType = "query.apus"
   private static let key = "apus-greeting"
 
-  /// Settings that may differ between machines.
-  private static let local = ["data.train", "data.test", "model.checkpoint", "data.bad-rows"]
+  /// Settings that may differ between machines: where files are, and what the server alone reads.
+  private static let local = [
+    "data.train", "data.test", "model.checkpoint", "data.bad-rows",
+    "federation.sampling.cohort-file",
+  ]
+  private static let localSection = "data.public-rows."
 
   let settings: [String: String]
   let seed: UInt64
 
+  /// Settings that all machines have in common, in order of the keys.
+  private var common: [(key: String, value: String)] {
+    settings.sorted { $0.key < $1.key }.filter { !Self.isLocal($0.key) }
+  }
+
+  private static func isLocal(_ key: String) -> Bool {
+    local.contains(key) || key.hasPrefix(localSection)
+  }
+
   /// As the server sends it.
   var content: FlowerContent {
-    let values = settings.sorted { $0.key < $1.key }.filter { !Self.local.contains($0.key) }
-      .map { (name: $0.key, value: FieldValue.string($0.value)) }
+    let values = common.map { (name: $0.key, value: FieldValue.string($0.value)) }
     return FlowerContent([
       (Self.key, .config([("seed", .string("\(seed)"))])), ("settings", .config(values)),
     ])
   }
 
-  /// One name for all that decides the bits of a run.
+  /// One name for all that decides the bits of what a client does in a run.
   var fingerprint: String {
     var hash = SHA256()
-    for (key, value) in settings.sorted(by: { $0.key < $1.key }) where !Self.local.contains(key) {
-      hash.update(data: Data("\(key)=\(value)\n".utf8))
-    }
+    for (key, value) in common { hash.update(data: Data("\(key)=\(value)\n".utf8)) }
     hash.update(data: Data("\(seed)".utf8))
     return String(hash.finalize().hexadecimal.prefix(16))
   }
@@ -58,7 +69,7 @@ struct Greeting: Sendable {
   ///
   /// - Throws: ``ApusError`` `.invalidConfig`, naming the first key that differs.
   func requireSame(as own: Greeting) throws(ApusError) {
-    let keys = Set(settings.keys).union(own.settings.keys).subtracting(Self.local).sorted()
+    let keys = Set((common + own.common).map(\.key)).sorted()
     for key in keys where settings[key] != own.settings[key] {
       throw ApusError(
         .invalidConfig, at: key,

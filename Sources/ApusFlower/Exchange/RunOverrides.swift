@@ -11,19 +11,28 @@ enum RunOverrides {
     "batch-size": "training.batch-size", "learning-rate": "training.learning-rate",
   ]
 
-  /// What a client reads is decided on its own machine.
-  private static let reserved = ["apus.data.", "apus.model."]
+  /// What a client reads, and from where, is decided on its own machine.
+  private static let reserved = ["data", "model", "folder"]
 
   /// Makes sure that a run does not decide which files of this machine are read, and how.
   ///
   /// - Throws: ``ApusError`` `.invalidConfig` for the first setting that it has no say in.
   static func requireLocal(_ values: [String: Flwr_Proto_Scalar]) throws(ApusError) {
-    for key in values.keys.sorted() where reserved.contains(where: { key.hasPrefix($0) }) {
+    for key in values.keys.sorted() where reserved.contains(section(of: key)) {
       throw ApusError(
         .invalidConfig, at: "--run-config, \(key)",
         "a run cannot set what the clients' machines read",
         remedy: "Set it in the experiment file of every machine")
     }
+  }
+
+  /// The section of the experiment that a key sets something of, in the spelling that files have;
+  /// empty if it is none of ours.
+  ///
+  /// A key may name a whole section, or bring a value of its own behind an equals sign.
+  private static func section(of key: String) -> String {
+    guard key.hasPrefix("apus.") else { return "" }
+    return Spelling.kebab(String(key.dropFirst(5).prefix { $0 != "." && $0 != "=" }))
   }
 
   /// Assignments such as `federation.rounds=3`, in order of the keys.

@@ -93,10 +93,11 @@ struct RuntimeAPI: Sendable {
   ///   - answer: Type of the answer.
   ///   - token: The task's token; nil to ask for a task.
   ///   - once: Whether repeating the call would lose something.
-  ///   - attempts: How often to try if nobody answers; as often as it takes by default.
+  ///   - attempts: How often to try if nobody answers, or the server is out of reach for now; as
+  ///     often as it takes by default.
   /// - Returns: The answer.
   /// - Throws: ``RuntimeRefusal`` if the other side answers with an error; ``ApusError`` `.runState`
-  ///   if the answer makes no sense, or if none came to a call that may not be repeated.
+  ///   if the answer makes no sense, or if none came to a call that may not be repeated again.
   func call<Answer: SwiftProtobuf.Message>(
     _ name: String, _ request: some SwiftProtobuf.Message, _ answer: Answer.Type,
     token: String? = nil, once: Bool = false, attempts: Int = .max
@@ -117,6 +118,8 @@ struct RuntimeAPI: Sendable {
         if reply.status == 200 { return try decoded(reply.body, name) }
         let refusal = RuntimeRefusal(reply, call: name, address: wire.address)
         guard refusal.isPassing else { throw refusal }
+        // The call may have arrived, and its answer got lost on the way through a proxy.
+        guard !once, attempt < attempts else { throw refusal.error }
       } catch WireFailure.untrusted(let cause) {
         throw Self.untrusted(wire, cause)
       } catch WireFailure.unreachable(let cause) {

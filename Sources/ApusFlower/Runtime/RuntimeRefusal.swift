@@ -56,3 +56,8 @@ struct RuntimeRefusal: Error, CustomStringConvertible {
     }
   }
 }
+
+extension ApusError {
+  /// Whether Flower was only out of reach for now when it refused a call.
+  var isPassingRefusal: Bool { (cause as? RuntimeRefusal)?.isPassing ?? false }
+}

@@ -61,7 +61,9 @@ public struct FlowerServer: Sendable {
 
   private func token(from api: RuntimeAPI) async throws -> String {
     while true {
-      if let (_, token) = try await api.acquireTask(role.rawValue) { return token }
+      do {
+        if let (_, token) = try await api.acquireTask(role.rawValue) { return token }
+      } catch let error as ApusError where error.isPassingRefusal {}  // asked again
       try await Task.sleep(for: Self.pollInterval)
     }
   }

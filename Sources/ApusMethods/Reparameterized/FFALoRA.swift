@@ -35,12 +35,16 @@ public struct FFALoRA: FederatedMethod {
   public struct Options: MethodOptions {
     /// Whether the head trains and is averaged too; the paper leaves it as it was drawn.
     public var trainsHead = false
+    /// Whether to report the aggregation bias, for which the server looks at each update.
+    public var reportsBias = true
     public init() {}
   }
 
-  private let trained: TensorRoles
+  private let options: Options
 
-  public init(_ options: Options) { trained = options.trainsHead ? [.b, .head] : .b }
+  public init(_ options: Options) { self.options = options }
+
+  private var trained: TensorRoles { options.trainsHead ? [.b, .head] : .b }
 
   public func client(_ setting: ClientSetting) -> any ClientHalf {
     Client(setting: setting, trained: trained)
@@ -50,7 +54,7 @@ public struct FFALoRA: FederatedMethod {
     // 1., 2. B ← Σ pₖBₖ and nothing else; 3. broadcast B
     AveragingServer(
       setting, sends: trained, averages: { [trained] _ in trained },
-      reportingBiasOf: setting.factorPairs)
+      reportsBias: options.reportsBias)
   }
 
   private struct Client: ClientHalf {

@@ -41,18 +41,20 @@ public struct FRLoRA: FederatedMethod {
   public struct Options: MethodOptions {
     /// Whether A trains too, as in the paper; the released code trains B and the head alone.
     public var trainsA = true
+    /// Whether to report the aggregation bias, for which the server looks at each update.
+    public var reportsBias = true
     public init() {}
   }
 
-  private let trained: TensorRoles
+  private let options: Options
 
-  public init(_ options: Options) { trained = options.trainsA ? .all : [.b, .head] }
+  public init(_ options: Options) { self.options = options }
 
   public func client(_ setting: ClientSetting) -> any ClientHalf {
-    Client(setting: setting, trained: trained)
+    Client(setting: setting, trained: options.trainsA ? .all : [.b, .head])
   }
 
-  public func server(_ setting: ServerSetting) -> any ServerHalf { Server(setting) }
+  public func server(_ setting: ServerSetting) -> any ServerHalf { Server(setting, options) }
 
   private struct Client: ClientHalf {
     let setting: ClientSetting
@@ -120,14 +122,14 @@ public struct FRLoRA: FederatedMethod {
     var base = BaseDeltaLog()
     var optimizer: ServerOptimizer
     var mean: WeightedMean
-    var bias: AggregationBias.Sums
+    var products: AggregationBias.Sums
 
-    init(_ setting: ServerSetting) {
+    init(_ setting: ServerSetting, _ options: Options) {
       self.setting = setting
       head = setting.initial.withoutFactors(of: setting.factorPairs)
       optimizer = ServerOptimizer(setting.aggregation.server)
       mean = WeightedMean(like: setting.initial)
-      bias = AggregationBias(setting.factorPairs).sums()
+      products = AggregationBias(setting, isReported: options.reportsBias).sums()
     }
 
     var global: NamedTensors {
@@ -149,11 +151,11 @@ public struct FRLoRA: FederatedMethod {
       try confirmed.confirm(update, from: client)
       try mean.absorb(update.tensors, weight: weight, at: "update")  // 1. Σ wₖBₖ, Σ wₖAₖ
       base = confirmed
-      bias.add(update.tensors, weight: weight)
+      products.add(update.tensors, weight: weight)
     }
 
     mutating func finish(round: Round) throws -> Metrics {
-      defer { bias = AggregationBias(setting.factorPairs).sums() }
+      defer { products = products.emptied }
       guard let average = mean.finish() else { return [:] }  // 1. B̄, Ā
       let moved = optimizer.step(
         start.merging(head), towards: average, scale: round.stepScale)
@@ -161,7 +163,7 @@ public struct FRLoRA: FederatedMethod {
       let known = setting.factorPairs.change(from: start, share: -1)
       try base.append(sent.adding(known), sentAs: sent)  // 3. Ŵ ← Ŵ + s(B̄Ā − B₀A₀)
       head = moved.withoutFactors(of: setting.factorPairs)
-      return bias.gaps(of: average).metrics
+      return products.gaps(of: average).metrics
     }
 
     var snapshot: Snapshot {

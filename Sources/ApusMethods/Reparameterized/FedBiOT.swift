@@ -54,6 +54,8 @@ public struct FedBiOT: FederatedMethod {
     public var divergenceWeight = 0.9
     /// ε ≥ 0, pull of the adapter towards what a client received.
     public var anchorWeight = 1.0
+    /// Whether to report the aggregation bias, for which the server looks at each update.
+    public var reportsBias = true
     public init() {}
 
     public func validate() throws(ApusError) {
@@ -141,7 +143,7 @@ public struct FedBiOT: FederatedMethod {
           remedy: "Give a file with data.public-rows.file")
       }
       (self.setting, self.options) = (setting, options)
-      averaging = AveragingServer(setting, reportingBiasOf: setting.factorPairs)
+      averaging = AveragingServer(setting, reportsBias: options.reportsBias)
       emulator = setting.initial.ofAdapter(EmulatorPlan.adapterName)
     }
 
@@ -173,15 +175,13 @@ public struct FedBiOT: FederatedMethod {
     }
 
     private mutating func align(steps: Int, _ random: RandomStream) throws -> Metrics {
-      guard steps > 0 else { return [:] }
-      aligner = try aligner ?? setting.aligner?()
-      let work = AlignmentWork(
-        steps: steps, divergenceWeight: options.divergenceWeight, random: random)
-      guard let found = try aligner?.align(global.merging(emulator), work) else { return [:] }
+      guard steps > 0, let aligner = try aligner ?? setting.aligner?() else { return [:] }
+      self.aligner = aligner
+      let found = try aligner.align(
+        global.merging(emulator), steps: steps, divergenceWeight: options.divergenceWeight,
+        random: random)
       emulator = found.emulator
-      return [
-        "emulator_representation": found.representation, "emulator_divergence": found.divergence,
-      ]
+      return found.metrics
     }
 
     var snapshot: Snapshot {

@@ -34,7 +34,8 @@ public struct FedIT: FederatedMethod {
 
   /// What can be chosen beside local training and aggregation.
   public struct Options: MethodOptions {
-    /// Whether to measure the aggregation bias; costs two QR decompositions per site at most.
+    /// Whether to report the aggregation bias, for which the server looks at each update; costs two
+    /// QR decompositions per site at most.
     public var reportsBias = true
     public init() {}
   }
@@ -50,6 +51,6 @@ public struct FedIT: FederatedMethod {
 
   public func server(_ setting: ServerSetting) -> any ServerHalf {
     // 2., 3. Ā ← Σ pₖAₖ, B̄ ← Σ pₖBₖ
-    AveragingServer(setting, reportingBiasOf: options.reportsBias ? setting.factorPairs : [])
+    AveragingServer(setting, reportsBias: options.reportsBias)
   }
 }

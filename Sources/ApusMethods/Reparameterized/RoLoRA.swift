@@ -39,6 +39,8 @@ public struct RoLoRA: FederatedMethod {
     public var trainsHead = false
     /// Factor on the learning rate in rounds that train B, > 0; the paper also tries 2 and 4.
     public var bRateFactor = 1.0
+    /// Whether to report the aggregation bias, for which the server looks at each update.
+    public var reportsBias = true
     public init() {}
 
     public func validate() throws(ApusError) {
@@ -60,7 +62,8 @@ public struct RoLoRA: FederatedMethod {
     // B-round: B ← Σ pₖBₖ, A stays; A-round: A ← Σ pₖAₖ, B stays
     AveragingServer(
       setting, sends: options.shared, skipsKnown: true,
-      averages: { [options] in options.trained(in: $0) }, reportingBiasOf: setting.factorPairs)
+      averages: { [options] in options.trained(in: $0) },
+      reportsBias: options.reportsBias)
   }
 
   private struct Client: ClientHalf {

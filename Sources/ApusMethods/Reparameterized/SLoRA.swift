@@ -43,6 +43,8 @@ public struct SLoRA: FederatedMethod {
     public var density: Double?
     /// Seed of the mask.
     public var maskSeed: UInt64 = 1
+    /// Whether to report the aggregation bias, for which the server looks at each update.
+    public var reportsBias = true
     public init() {}
 
     public func validate() throws(ApusError) {
@@ -69,7 +71,7 @@ public struct SLoRA: FederatedMethod {
   public func client(_ setting: ClientSetting) -> any ClientHalf { Client(setting: setting) }
 
   public func server(_ setting: ServerSetting) -> any ServerHalf {
-    Server(setting, rounds: options.sparseRounds, plan: modelExtension.sparse)
+    Server(setting, options, plan: modelExtension.sparse)
   }
 
   private struct Client: ClientHalf {
@@ -100,7 +102,7 @@ public struct SLoRA: FederatedMethod {
 
   private struct Server: ServerHalf {
     let setting: ServerSetting
-    let rounds: Int
+    let options: Options
     let plan: SparsePlan?
     var entries: NamedTensors  // of the first stage, empty in the second
     var values: NamedTensors  // the head, and the factors in the second stage
@@ -108,13 +110,13 @@ public struct SLoRA: FederatedMethod {
     var mean: WeightedMean?
     var products: AggregationBias.Sums
 
-    init(_ setting: ServerSetting, rounds: Int, plan: SparsePlan?) {
-      (self.setting, self.rounds, self.plan) = (setting, rounds, plan)
+    init(_ setting: ServerSetting, _ options: Options, plan: SparsePlan?) {
+      (self.setting, self.options, self.plan) = (setting, options, plan)
       let all = setting.initial.filtered { !SparsePlan.contains($0) }
       entries = setting.initial.filtered(SparsePlan.contains)
       values = entries.isEmpty ? all : all.withoutFactors(of: setting.factorPairs)
       optimizer = ServerOptimizer(setting.aggregation.server)
-      products = AggregationBias(setting.factorPairs).sums()
+      products = AggregationBias(setting, isReported: options.reportsBias).sums()
     }
 
     /// The first stage's changes as a base delta, beside factors that add nothing.
@@ -138,14 +140,14 @@ public struct SLoRA: FederatedMethod {
     }
 
     mutating func finish(round: Round) throws -> Metrics {
-      defer { (mean, products) = (nil, AggregationBias(setting.factorPairs).sums()) }
+      defer { (mean, products) = (nil, products.emptied) }
       guard var average = mean?.finish() else { return [:] }
       for (name, former) in entries { average[name] = average[name].map { former + $0 } }
       let moved = optimizer.step(  // W ← W + Σ pₖ(Wₖ − W); later Ā, B̄
         entries.merging(values), towards: average, scale: round.stepScale)
       entries = moved.filtered(SparsePlan.contains)
       values = moved.filtered { !SparsePlan.contains($0) }
-      guard !entries.isEmpty, round.index + 1 >= rounds else {
+      guard !entries.isEmpty, round.index + 1 >= options.sparseRounds else {
         return products.gaps(of: average).metrics
       }
       return try switchToFactors()

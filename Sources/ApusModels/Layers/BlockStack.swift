@@ -46,7 +46,12 @@ struct BlockStack {
     var inserted = 0
     var current = plan(pass.layout, 0)
     for (index, entrance) in entrances.enumerated() where entrance.mode != .skipped {
-      entrance.observer?(rows)
+      if let observer = entrance.observer {
+        observer(rows)
+        // So that what the observer makes of them and the block add up their gradients in the same
+        // order, whether the block is computed again or not.
+        rows = rows.reshaped(rows.shape)
+      }
       if entrance.adapter != nil {
         var inside = pass.scoped("layer", index)
         rows = entrance(rows, &inside, inserted: &inserted)

@@ -14,14 +14,14 @@ struct Recomputation: @unchecked Sendable {
   private let pass: ForwardPass
   private let leaves: [Tensor]
 
-  /// A block of this pass; nil if the pass keeps activations, or nothing trains in it.
+  /// A block of this pass; nil if the pass keeps activations, or records no graph.
   init?(_ pass: ForwardPass, _ block: @escaping (Tensor, ForwardPass) -> Tensor) {
-    guard let leaves = pass.recomputedLeaves, pass.isTraining else { return nil }
+    guard let leaves = pass.recomputedLeaves, isRecordingGradient else { return nil }
     var inner = pass
     inner.recomputedLeaves = nil
     self.pass = inner
     self.block = block
-    self.leaves = leaves
+    self.leaves = leaves.filter(\.requiresGradient)
   }
 
   /// Rows [T, D] to rows [T, D].

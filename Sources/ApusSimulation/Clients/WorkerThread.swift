@@ -34,6 +34,26 @@ final class WorkerThread: TaskExecutor {
   }
 }
 
+/// Runs work with tensors as a worker of a run would: on one thread, with libtorch's settings of
+/// that worker, so that it gives the same bits on machines of any number of cores.
+///
+/// - Parameters:
+///   - threadsPerOperation: Threads of one tensor operation, ≥ 1.
+///   - place: What the work is, for the error.
+///   - body: The work.
+/// - Returns: What `body` returns.
+/// - Throws: What `body` throws; ``ApusError`` `.tensorOperation` if libtorch refused an operation.
+public func onWorkerThread<Result: Sendable>(
+  threadsPerOperation: Int, _ place: String, _ body: @Sendable () async throws -> Result
+) async throws -> Result {
+  let thread = WorkerThread(name: "apus \(place)", threadsPerOperation: threadsPerOperation)
+  return try await withTaskExecutorPreference(thread) {
+    let result = try await body()
+    try Tensor.check(place)
+    return result
+  }
+}
+
 /// Jobs in the order of their arrival.
 ///
 /// Unchecked: all state is read and written under the condition's lock.

@@ -68,9 +68,14 @@ extension ExperimentArguments {
 extension FlowerSite {
   /// What a process behind Flower knows of an experiment.
   init(_ assembly: Assembly) throws {
-    self.init(
-      settings: ExperimentRun.description(of: assembly.experiment).configuration,
-      seed: assembly.experiment.seed, rounds: assembly.experiment.federation.rounds,
-      clients: assembly.clients, runner: try assembly.makeRunner())
+    let experiment = assembly.experiment
+    let site = FlowerSite(
+      settings: ExperimentRun.description(of: experiment).configuration, seed: experiment.seed,
+      rounds: experiment.federation.rounds, clients: assembly.clients,
+      runner: try assembly.makeRunner())
+    let files = experiment.data.partition.file.map {
+      ["data.partition.file": URL(fileURLWithPath: $0, relativeTo: experiment.folder)]
+    }
+    self = try site.comparing(contentsOf: files ?? [:])
   }
 }

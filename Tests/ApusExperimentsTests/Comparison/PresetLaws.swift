@@ -37,6 +37,15 @@ import Testing
     #expect(try ComparisonPreset.named(preset.name).name == preset.name)
   }
 
+  @Test(arguments: ["C:\\models\\new", "the \"best\" one", "a: {b} # c\n\t\u{85}", "\\\"\\"])
+  func `a model of any name is the one that is trained`(name: String) throws {
+    let comparison = try Comparison(
+      parsing: ComparisonPreset.named("flan").text(model: name), file: "flan",
+      folder: URL(filePath: "/nowhere", directoryHint: .isDirectory),
+      runs: URL(filePath: "/nowhere/runs"))
+    #expect(comparison.members.allSatisfy { $0.experiment.model.checkpoint == name })
+  }
+
   @Test func `a preset that trains a language model asks for one`() throws {
     let error = #expect(throws: ApusError.self) { try ComparisonPreset.named("flan").text() }
     #expect(error?.remedy.contains("--model") == true)

@@ -45,7 +45,7 @@ struct ClippedLoRA: FederatedMethod {
 
   func server(_ setting: ServerSetting) -> any ServerHalf {
     // 4. θ ← Σ pₖθₖ, and the bias of averaging A and B apart is reported
-    AveragingServer(setting, reportingBiasOf: setting.factorPairs)
+    AveragingServer(setting, reportsBias: true)
   }
 
   private struct Client: ClientHalf {
