@@ -18,9 +18,12 @@ func lora(_ change: (inout AdapterConfiguration) -> Void = { _ in }) -> AdapterC
 extension AdaptedModel {
   /// Gives every trainable other values, so that no factor is zero.
   func scramble(seed: UInt64) throws {
-    var stream = RandomStream(seed: seed)
-    let values = values
-    try load(values.mapValues { $0 + Tensor.normal($0.shape, deviation: 0.1, stream: &stream) })
+    var moved: [String: Tensor] = [:]
+    for (name, value) in values {
+      var stream = RandomStream(seed: seed).substream(name)
+      moved[name] = value + Tensor.normal(value.shape, deviation: 0.1, stream: &stream)
+    }
+    try load(NamedTensors(moved))
   }
 }
 
