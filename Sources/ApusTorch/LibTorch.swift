@@ -12,7 +12,11 @@ public enum LibTorch {
   /// core instead.
   public static var threadsPerOperation: Int {
     get { Int(apus_threads()) }
-    set { apus_set_threads(Int32(newValue)) }
+    set {
+      // A thread takes what was last set anywhere when it first asks or computes, so it asks before.
+      _ = apus_threads()
+      apus_set_threads(Int32(newValue))
+    }
   }
 
   /// Keeps this process from holding memory that it will hardly use again; for programs, at their

@@ -17,6 +17,16 @@ import Testing
     #expect(seen == [threads, threads])
   }
 
+  @Test func `what another thread sets before this one has computed anything changes nothing`()
+    async throws
+  {
+    let seen = try await onWorkerThread(threadsPerOperation: 3, "work") {
+      try await onWorkerThread(threadsPerOperation: 1, "other work") {}
+      return LibTorch.threadsPerOperation
+    }
+    #expect(seen == 3)
+  }
+
   @Test func `what failed in it is an error of it, also where the result is none`() async throws {
     let error = await #expect(throws: ApusError.self) {
       try await onWorkerThread(threadsPerOperation: 1, "work") {
