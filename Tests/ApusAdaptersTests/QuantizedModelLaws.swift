@@ -38,6 +38,36 @@ import Testing
     }
   }
 
+  @Test(arguments: ["llama", "gpt2"])
+  func `products of bytes keep scores and gradients near, in the bytes of int8`(
+    name: String
+  ) throws {
+    let (small, plain) = (try backbone(name, .w8a8), try backbone(name, .int8))
+    #expect(small.byteCount == plain.byteCount)
+    let configuration = lora {
+      $0.targets = .names(small.checkpoint.architecture.defaultTargets)
+      $0.modulesToSave = []
+    }
+    var found: [(scores: Tensor, gradients: [Tensor?])] = []
+    for each in [try small.makeLanguageModel(), try plain.makeLanguageModel()] {
+      let adapted = try AdaptedModel(each, configuration, random: RandomStream(seed: 2))
+      try adapted.scramble(seed: 3)
+      let loss = each.loss(batch, targets: targets, random: RandomStream(seed: 4))
+      found.append(
+        (each.evaluatedLogits(batch), loss.gradients(by: adapted.trainables.map(\.leaf))))
+    }
+    expectNear(found[0].scores, found[1].scores)
+    for (a, b) in zip(found[0].gradients, found[1].gradients) {
+      expectNear(try #require(a), try #require(b))
+    }
+  }
+
+  /// Other numbers, but within 10 % of them as a whole.
+  private func expectNear(_ a: Tensor, _ b: Tensor) {
+    let error = ((a - b).squared.sum().item / b.squared.sum().item).squareRoot()
+    #expect(error > 0 && error < 0.1, "\(error)")
+  }
+
   @Test(arguments: ["llama", "gpt2"], [Quantization.int8, .nf4])
   func `LoRA trains on top as on the unpacked weights, and merges`(
     name: String, quantization: Quantization
